@@ -1,0 +1,1 @@
+"""Turn the daily insights of Meta Ads accounts into decisions on three levels: campaign > adset > ad."""

@@ -1,0 +1,79 @@
+"""The one reader of the environment: every `ML_ASSETS_*` variable and what it means.
+
+Nothing else in the project looks at `os.environ`.
+"""
+
+import datetime as dt
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PACKAGE_DIR = Path(__file__).resolve().parent
+
+HISTORY_MONTHS = 37
+"""How far back Meta's own history reaches."""
+
+
+def default_data_dir() -> Path:
+    """`data/` of the checkout, or `~/.local/share/ml_assets` where the package is installed."""
+    checkout = PACKAGE_DIR.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / "workspace.yaml").is_file():
+        return checkout / "data"
+    return Path.home() / ".local" / "share" / "ml_assets"
+
+
+class Settings(BaseSettings):
+    """Settings of one process, from `ML_ASSETS_*` variables."""
+
+    model_config = SettingsConfigDict(env_prefix="ML_ASSETS_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        default_factory=default_data_dir,
+        description="Folder of the embedded database and of Dagster's own storage.",
+    )
+    database_url: str = Field(
+        default="",
+        description="SQLAlchemy URL (SQLite or PostgreSQL); empty: a SQLite file in data_dir.",
+    )
+    start_date: dt.date | None = Field(
+        default=None, description="First date partition; empty: 37 months before today."
+    )
+    timezone: str = Field(default="UTC", description="IANA time zone of partitions and schedules.")
+    language: Literal["en", "pt-BR"] = Field(
+        default="en", description="Language of titles, descriptions and reports."
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"{value!r} is not an IANA time zone such as America/Sao_Paulo"
+            ) from error
+        return value
+
+    @property
+    def url(self) -> str:
+        """The database URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'ml_assets.db'}"
+
+    @property
+    def first_date(self) -> dt.date:
+        """First date partition."""
+        if self.start_date is not None:
+            return self.start_date
+        today = dt.datetime.now(ZoneInfo(self.timezone)).date()
+        months = today.year * 12 + today.month - 1 - HISTORY_MONTHS
+        return dt.date(months // 12, months % 12 + 1, 1)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process; `settings.cache_clear()` reads the environment again."""
+    return Settings()
