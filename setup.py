@@ -1,5 +1,15 @@
-"""Shim for tools that look for setup.py; everything is in pyproject.toml."""
+"""What pyproject.toml cannot say: the migrations of the checkout are shipped inside the package.
 
-from setuptools import setup
+Everything else is in pyproject.toml.
+"""
 
-setup()
+from setuptools import find_packages, setup
+
+setup(
+    packages=[
+        *find_packages(include=["ml_assets", "ml_assets.*"]),
+        "ml_assets.migrations",
+        "ml_assets.migrations.versions",
+    ],
+    package_dir={"ml_assets.migrations": "migrations"},
+)
