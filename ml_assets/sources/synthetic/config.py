@@ -48,7 +48,7 @@ class SyntheticConfig:
     base_cpl: float = 40.0  # per lead
     base_cpm: float = 25.0  # per 1000 impressions
     base_ctr: float = 0.012
-    leads_per_ad_week: float = 2.5  # mean over ads; the median is about two thirds of it
+    leads_per_ad_week: float = 3.0  # mean over ads; the median is about two thirds of it
     spread: Literal["lognormal", "gamma"] = "lognormal"
     campaign_sigma: float = 0.35  # deviation of the relative lead rate around the level above
     adset_sigma: float = 0.30
@@ -71,7 +71,7 @@ class SyntheticConfig:
     budget_changes: float = 1.5  # per budget and 120 days
     launch_share: float = 0.12  # ads (adsets: half, campaigns: a quarter) that start within the period
     pause_share: float = 0.15  # likewise for pauses
-    learning_leads: float = 10.0  # leads a week that end a learning phase in SUCCESS
+    learning_leads: float = 6.0  # leads a week that end a learning phase in SUCCESS
     traffic_campaigns: int = 1  # campaigns that do not seek leads
     fatigued_ad_share: float = 0.10
     overlap_pairs: int = 6  # pairs of adsets of one campaign that target alike
@@ -99,7 +99,7 @@ class SyntheticConfig:
             raise UsageError(f"dispersion is variance/mean of counts, at least 1; got {self.dispersion}.")
         if self.spread not in ("lognormal", "gamma"):
             raise UsageError(f"spread is lognormal or gamma, not {self.spread!r}.")
-        if not 0 <= self.sync_hour <= 23:
+        if self.sync_hour not in range(24):
             raise UsageError(f"sync_hour is an hour of the day, 0-23; got {self.sync_hour}.")
         try:
             ZoneInfo(self.timezone)
@@ -114,7 +114,8 @@ class SyntheticConfig:
         unknown = sorted(set(given) - known)
         if unknown:
             raise UsageError(
-                f"A synthetic source has no setting {', '.join(unknown)}; it knows {', '.join(sorted(known))}."
+                f"A synthetic source has no setting {', '.join(unknown)}; "
+                f"it knows {', '.join(sorted(known))}."
             )
         if isinstance(given.get("end"), str):
             try:

@@ -126,7 +126,10 @@ def add_residual(config: SyntheticConfig, tree: Tree, cells: Cells) -> Cells:
     """
     rng = config.rng("residual")
     days = config.days
-    chosen = rng.permutation(config.campaigns)[: min(config.residual_campaigns, config.campaigns)]
+    # Of the larger half of the campaigns: a residual of cents is none.
+    size = np.bincount(tree.ads.campaign, weights=tree.weight)
+    larger = np.argsort(-size)[: max((config.campaigns + 1) // 2, config.residual_campaigns)]
+    chosen = rng.permutation(larger)[: config.residual_campaigns]
     campaign = tree.ads.campaign[cells.ad]
     within = np.isin(campaign, chosen) & (cells.day >= days // 3) & (cells.day < 2 * days // 3)
     key, inverse = np.unique(campaign[within] * days + cells.day[within], return_inverse=True)

@@ -14,6 +14,8 @@ from ml_assets.sources.synthetic.tree import Tree
 
 FIRST_CREATIVE = 880_000_000_000_000
 CREATIVES_PER_AD = 10
+CLICK_ATTRIBUTION_SHARE = 0.1
+"""Adsets that count conversions after a click alone."""
 CREATION_HOUR = 12
 """Local hour at which what is older than the period was created."""
 
@@ -91,7 +93,7 @@ def make_versions(
         goal = pl.Series(("LEAD_GENERATION", "OFFSITE_CONVERSIONS", "LINK_CLICKS"))
         seeks = tree.seeks_leads[tree.adsets.campaign]
         goals = np.where(seeks, rng.integers(0, 2, config.adsets), 2)
-        clicks_only = (rng.random(config.adsets) < 0.1).astype(np.int64)
+        clicks_only = (rng.random(config.adsets) < CLICK_ATTRIBUTION_SHARE).astype(np.int64)
         columns |= {
             "optimization_goal": goal.gather(goals[entity]),
             "attribution_setting": pl.Series(("7d_click_1d_view", "1d_click")).gather(clicks_only[entity]),

@@ -20,6 +20,7 @@ FACTOR = {
 
 ACCOUNT = "account"
 EXTERNAL_DAYS = 7
+EXTERNAL_DAYS_BEFORE_END = 20
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def plan_incidents(config: SyntheticConfig, tree: Tree, spend: np.ndarray) -> li
         root = int(fit[by_entity[fit] > 0][int(rng.integers(0, len(fit)))])
         used[campaign[root]] = True
         planned.append(Incident(kind, level.value, root, onset, onset + length - 1, FACTOR[kind]))
-    if config.external_cpm_move and days > 20:
-        onset = days - 20
+    if config.external_cpm_move and days > EXTERNAL_DAYS_BEFORE_END:
+        onset = days - EXTERNAL_DAYS_BEFORE_END
         last = onset + EXTERNAL_DAYS - 1
         planned.append(Incident("CPM_SPIKE", ACCOUNT, 0, onset, last, 1.0 + config.external_cpm_move))
     return planned

@@ -18,6 +18,9 @@ LEARNING_DAYS = 7
 SIGNIFICANT_CHANGE = 0.2
 """A budget change beyond this starts the learning phase anew."""
 
+RESUMED_SHARE = 0.5
+"""Pauses that end again."""
+
 FATIGUE_FLOOR = 0.35
 REFRESH, PAUSE, NO_ACTION = 0, 1, 2
 FATIGUE_ACTIONS = ("refresh", "pause", None)
@@ -69,10 +72,9 @@ def _plan_fatigue(config: SyntheticConfig, tree: Tree) -> Fatigue:
     low = tree.ads.launch[ad] + 14
     onset = rng.integers(low, np.maximum(low + 1, days - 12), len(ad))
     end = onset + rng.integers(14, 41, len(ad))
-    action = np.where(end >= days, NO_ACTION, rng.integers(0, 2, len(ad)))
-    return Fatigue(
-        ad=ad, onset=onset, end=np.minimum(end, days), action=action, slope=rng.uniform(0.02, 0.06, len(ad))
-    )
+    action = np.where(end >= days, NO_ACTION, rng.integers(0, len(FATIGUE_ACTIONS), len(ad)))
+    end = np.where(action == NO_ACTION, days, end)
+    return Fatigue(ad=ad, onset=onset, end=end, action=action, slope=rng.uniform(0.02, 0.06, len(ad)))
 
 
 def _random_pauses(rng: np.random.Generator, config: SyntheticConfig, share: float, count: int) -> np.ndarray:
@@ -80,7 +82,7 @@ def _random_pauses(rng: np.random.Generator, config: SyntheticConfig, share: flo
     days = config.days
     low = min(10, max(days // 3, 1))
     start = rng.integers(low, max(low + 1, days - 2), count)
-    length = np.where(rng.random(count) < 0.5, rng.integers(3, 22, count), days)
+    length = np.where(rng.random(count) < RESUMED_SHARE, rng.integers(3, 22, count), days)
     chosen = rng.random(count) < share
     day = np.arange(days)
     return chosen[:, None] & (day >= start[:, None]) & (day < (start + length)[:, None])

@@ -23,7 +23,8 @@ AUDIENCES = (
     ("Interest education", '"flexible_spec":[{"interests":[{"id":"6003050657850","name":"Online learning"},'
      '{"id":"6003327060545","name":"Higher education"}]}]'),
     ("Interest careers", '"flexible_spec":[{"interests":[{"id":"6003349442621","name":"Career development"},'
-     '{"id":"6003277229371","name":"Job hunting"}],"behaviors":[{"id":"6002714895372","name":"Frequent travelers"}]}]'),
+     '{"id":"6003277229371","name":"Job hunting"}],'
+     '"behaviors":[{"id":"6002714895372","name":"Frequent travelers"}]}]'),
     ("Interest languages", '"flexible_spec":[{"interests":[{"id":"6003129926917","name":"English language"},'
      '{"id":"6003263791114","name":"Study abroad"}]}]'),
     ("Interest business", '"flexible_spec":[{"interests":[{"id":"6003371567474","name":"Entrepreneurship"}]},'
@@ -39,7 +40,8 @@ GEOS = (
     ("RJ+MG", '{"regions":[{"key":"454","name":"Rio de Janeiro (state)","country":"BR"},'
      '{"key":"449","name":"Minas Gerais","country":"BR"}]}'),
     ("Sul", '{"regions":[{"key":"451","name":"Parana","country":"BR"},'
-     '{"key":"458","name":"Rio Grande do Sul","country":"BR"},{"key":"459","name":"Santa Catarina","country":"BR"}]}'),
+     '{"key":"458","name":"Rio Grande do Sul","country":"BR"},'
+     '{"key":"459","name":"Santa Catarina","country":"BR"}]}'),
     ("Capital", '{"cities":[{"key":"269969","name":"Sao Paulo","region_id":"460","country":"BR","radius":25,'
      '"distance_unit":"kilometer"}]}'),
 )  # fmt: skip

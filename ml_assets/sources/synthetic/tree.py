@@ -13,7 +13,7 @@ from ml_assets.entities import EntityType
 from ml_assets.sources.synthetic.config import SyntheticConfig
 
 FIRST_ID = 120_200_000_000_000_000
-"""Ids look like Meta's own: 18 digits, growing with time."""
+"""Ids look like Meta's own: 18 digits, too many for a float."""
 
 ID_GAP = {EntityType.CAMPAIGN: 0, EntityType.ADSET: 10**15, EntityType.AD: 2 * 10**15}
 
@@ -121,7 +121,7 @@ def _level(
     )
 
 
-def _weights(config: SyntheticConfig, adsets: Level, ads: Level) -> np.ndarray:
+def _weights(config: SyntheticConfig, ads: Level) -> np.ndarray:
     """Mean daily spend per ad: unequal over campaigns, adsets and ads."""
     rng = config.rng("weights")
     log_weight = config.spend_sigma * (
@@ -153,7 +153,7 @@ def make_tree(config: SyntheticConfig) -> Tree:
     owns_budget[owners] = True
     return Tree(
         levels={EntityType.CAMPAIGN: campaigns, EntityType.ADSET: adsets, EntityType.AD: ads},
-        weight=_weights(config, adsets, ads),
+        weight=_weights(config, ads),
         owns_budget=owns_budget,
         seeks_leads=seeks_leads,
     )
