@@ -1,0 +1,337 @@
+"""The features of a whole level on any number of dates: `compute_features` and nothing else.
+
+Everything is a matrix of entities x dates until the last step, which lays the matrices out as one row per
+entity and date.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from scipy.special import betainc, gammaincinv
+
+from ml_assets.entities import LEVELS, EntityType
+from ml_assets.entity_features import FEATURES, WINDOW_DAYS
+from ml_assets.entity_state import RECENT_DAYS, state_as_of
+from ml_assets.features.dispersion import count_dispersion
+from ml_assets.features.estimates import LevelEstimates, TreeEstimates, estimate, grid_for, is_under_floor
+from ml_assets.features.fatigue import fatigue_columns
+from ml_assets.features.grid import FloatArray, TreeGrid, window_sum
+from ml_assets.features.inputs import FeatureInputs
+from ml_assets.features.overlap import METHOD, overlap_columns
+from ml_assets.features.siblings import rank_probabilities
+from ml_assets.features.windows import (
+    share_columns,
+    weekday_columns,
+    window_columns,
+    window_expressions,
+)
+from ml_assets.frames import empty, fill_missing
+
+PRESENT_DAYS = 90
+"""An entity has features while it is active or has delivered within so many days."""
+
+MOST_CELLS = 2_000_000
+"""Entities x dates worked on at once; bounds the memory of a long range."""
+
+SIBLING_MIN_DAYS = 3
+"""Delivery days in 7 from which a sibling is compared with."""
+
+_LOW, _HIGH = 0.1, 0.9
+
+
+def compute_features(
+    inputs: FeatureInputs, entity_type: EntityType, dates: Sequence[dt.date]
+) -> pl.DataFrame:
+    """Features of every entity of a level on each of `dates`, in the schema `FEATURES`.
+
+    One row per entity and date for entities that are active or delivered within `PRESENT_DAYS`; sorted by
+    account, entity and date. A row uses figures up to its date only, and does not depend on which other
+    dates are asked for. Without any figures the frame is empty.
+    """
+    wanted = sorted(set(dates))
+    if not wanted or inputs.accounts.is_empty():
+        return empty(FEATURES)
+    tree = grid_for(inputs, entity_type, wanted)
+    entities = tree.levels[entity_type].keys.height
+    if not entities:
+        return empty(FEATURES)
+    step = max(1, MOST_CELLS // entities)
+    return pl.concat(
+        _features_of(inputs, tree, entity_type, wanted[first : first + step])
+        for first in range(0, len(wanted), step)
+    ).sort("config_id", "entity_id", "feature_date")
+
+
+def _features_of(
+    inputs: FeatureInputs, tree: TreeGrid, entity_type: EntityType, dates: Sequence[dt.date]
+) -> pl.DataFrame:
+    estimates = estimate(inputs, entity_type, dates, tree=tree)
+    own = estimates.levels[entity_type]
+    level, at = own.level, estimates.at
+    inside = np.maximum(at, 0)
+    state = _state(inputs, tree, entity_type, dates)
+    columns: dict[str, np.ndarray] = dict(window_columns(level, estimates.maturity, inside))
+    columns |= weekday_columns(level, tree, inside)
+    columns |= _estimate_columns(own)
+    columns["leads_trend_probability"] = _falling_probability(own, columns)
+    delivering = columns["delivery_days_7d"] >= SIBLING_MIN_DAYS
+    if entity_type.parent is not None:
+        columns |= share_columns(level, tree.levels[entity_type.parent], inside)
+        columns |= _sibling_columns(own, delivering)
+    columns["maturity_assumed"] = level.account.spread(estimates.maturity.assumed.astype(np.float64)) > 0
+    columns["leads_overdispersion"] = own.dispersion
+    if entity_type is EntityType.AD:
+        columns |= _fatigue(estimates, state, len(dates))
+    delivered_lately = window_sum(level.values["rows"], inside, PRESENT_DAYS) > 0
+    frame = _lay_out(level.keys, dates, columns | {"delivered_lately": delivered_lately}).with_columns(
+        entity_type=pl.lit(entity_type.value)
+    )
+    frame = frame.join(
+        state.filter(pl.col("entity_type") == entity_type.value).select(
+            "row", "column", "is_active", "daily_budget", "lifetime_budget", "has_budget", "budget_owner"
+        ),
+        on=["row", "column"],
+        how="left",
+        maintain_order="left",
+    ).filter(pl.col("delivered_lately") | pl.col("is_active").fill_null(value=False))
+    frame = frame.with_columns(window_expressions())
+    if entity_type is EntityType.ADSET:
+        siblings = state.filter(pl.col("entity_type") == entity_type.value)
+        overlap = overlap_columns(level, inside, siblings)
+        frame = frame.join(overlap, on=["row", "column"], how="left").with_columns(
+            overlap_method=pl.when(pl.col("audience_overlap_score").is_not_null()).then(pl.lit(METHOD))
+        )
+    frame = _with_weekly_reach(frame, inputs.metrics, entity_type)
+    return _finish(frame, inputs.metrics)
+
+
+def _estimate_columns(own: LevelEstimates) -> dict[str, np.ndarray]:
+    """The hierarchical estimate as columns; NaN where T is unknown or leads are not the goal."""
+    shape, rate = own.rate.shape, own.rate.rate
+    judged = own.seeks_leads[:, None] & (own.target > 0)
+
+    def cpl_at(probability: float) -> FloatArray:
+        return np.where(judged, own.target * rate / gammaincinv(shape, probability), np.nan)
+
+    weight = own.ctr_alpha + own.ctr_beta
+    cvr_known = judged & ~np.isnan(own.cvr_scale)
+    return {
+        "target_cpl": own.target,
+        "target_source": own.target_source,
+        "seeks_leads": np.broadcast_to(own.seeks_leads[:, None], shape.shape),
+        "cpl_shrunk": cpl_at(0.5),
+        "cpl_shrunk_lo_80": cpl_at(_HIGH),
+        "cpl_shrunk_hi_80": cpl_at(_LOW),
+        "expected_leads": np.where(judged, own.expected, np.nan),
+        "maturity": own.maturity,
+        "posterior_shape": np.where(judged, shape, np.nan),
+        "posterior_rate": np.where(judged, rate, np.nan),
+        "prior_mean": np.where(judged, own.rate.prior_mean, np.nan),
+        "prior_shape": np.where(judged, own.rate.prior_shape, np.nan),
+        "ctr_shrunk": own.ctr_alpha / weight,
+        "ctr_weight": weight,
+        "cvr_shrunk": np.where(cvr_known, own.cvr.mean * own.cvr_scale, np.nan),
+        "cvr_shape": np.where(cvr_known, own.cvr.shape, np.nan),
+        "insufficient_data": is_under_floor(own),
+    }
+
+
+def _falling_probability(own: LevelEstimates, columns: dict[str, np.ndarray]) -> FloatArray:
+    """P(leads per expected lead now < the week before), two Gamma posteriors with the entity's prior.
+
+    For independent X ~ Gamma(a1, b1), Y ~ Gamma(a0, b0): P(X < Y) = I_{b1/(b0+b1)}(a1, a0).
+    """
+    shapes: list[FloatArray] = []
+    rates: list[FloatArray] = []
+    for week in ("7d", "previous"):
+        exposure = columns[f"visible_spend_{week}"] / own.target / own.dispersion
+        shapes.append(own.rate.prior_shape + np.nan_to_num(columns[f"leads_{week}"]) / own.dispersion)
+        rates.append(own.rate.prior_shape / own.rate.prior_mean + exposure)
+    known = (
+        own.seeks_leads[:, None] & (columns["visible_spend_7d"] > 0) & (columns["visible_spend_previous"] > 0)
+    )
+    falling = betainc(shapes[0], shapes[1], rates[0] / (rates[0] + rates[1]))
+    return np.where(known & (own.target > 0), falling, np.nan)
+
+
+def _sibling_columns(own: LevelEstimates, delivering: np.ndarray) -> dict[str, FloatArray]:
+    """performance_vs_siblings, prob_best_sibling and prob_worst_sibling."""
+    level = own.level
+    eligible = delivering & own.seeks_leads[:, None] & (own.target > 0)
+    best, worst = rank_probabilities(own.rate.shape, own.rate.rate, eligible, level.parent)
+    spend = np.nan_to_num(own.expected * own.target)
+    leads = np.where(own.seeks_leads[:, None], np.nan_to_num(own.leads), 0.0)
+    others_spend = level.parent.spread(level.parent.total(spend)) - spend
+    others_leads = level.parent.spread(level.parent.total(leads)) - leads
+    company = level.parent.spread(level.parent.total(eligible.astype(np.float64))) - eligible
+    others_cpl = np.divide(
+        others_spend, others_leads, out=np.full_like(spend, np.nan), where=(others_leads > 0) & (company > 0)
+    )
+    cpl = own.target * own.rate.rate / gammaincinv(own.rate.shape, 0.5)
+    compared = own.seeks_leads[:, None] & (others_cpl > 0)
+    return {
+        "performance_vs_siblings": np.where(compared, (others_cpl - cpl) / others_cpl, np.nan),
+        "prob_best_sibling": best,
+        "prob_worst_sibling": worst,
+    }
+
+
+def _fatigue(estimates: TreeEstimates, state: pl.DataFrame, dates: int) -> dict[str, np.ndarray]:
+    """Fatigue of the ads; the adset's learning state comes from `state`."""
+    own = estimates.levels[EntityType.AD]
+    adsets = estimates.levels[EntityType.ADSET].level
+    learning = np.zeros((adsets.keys.height, dates), dtype=bool)
+    in_learning = state.filter(
+        pl.col("entity_type") == EntityType.ADSET.value, pl.col("learning_status") == "LEARNING"
+    )
+    learning[in_learning["row"].to_numpy(), in_learning["column"].to_numpy()] = True
+    inside = np.maximum(estimates.at, 0)
+    dispersion = count_dispersion(
+        own.level, inside, "clicks", "impressions", estimates.tree.start.isoweekday()
+    )
+    columns = fatigue_columns(own.level, inside, own.expected, dispersion, learning[own.level.parent.index])
+    if "clicks" in own.level.unknown and own.level.unknown["clicks"].all(axis=1).any():
+        blind = own.level.unknown["clicks"].any(axis=1)[:, None]
+        columns["creative_fatigue_score"] = np.where(blind, np.nan, columns["creative_fatigue_score"])
+        columns["fatigue_verdict"] = np.where(blind, "", columns["fatigue_verdict"])
+    return columns
+
+
+def _state(
+    inputs: FeatureInputs, tree: TreeGrid, entity_type: EntityType, dates: Sequence[dt.date]
+) -> pl.DataFrame:
+    """State as of each date for all levels down to the adsets and `entity_type`, with row, column, parent.
+
+    Fields that are not known of a date because it lies before an entity's first version are taken from the
+    entity as it is: the nearest that is known. Rows of levels below `entity_type` have null `row`.
+    """
+    levels = [level.value for level in LEVELS if level in entity_type.path or level is EntityType.ADSET]
+    entities = inputs.entities.filter(pl.col("entity_type").is_in(levels))
+    first = min(dates) - dt.timedelta(days=RECENT_DAYS)
+    delivered = inputs.metrics.filter(pl.col("date").is_between(first, max(dates)), pl.col("impressions") > 0)
+    state = state_as_of(entities, inputs.versions, inputs.accounts, dates, delivered)
+    known = ["daily_budget", "lifetime_budget", "targeting"]
+    unversioned = pl.col("status").is_null() & pl.col("effective_status").is_null()
+    key = ["config_id", "entity_type", "entity_id"]
+    state = (
+        state.join(
+            entities.select(*key, "parent_id", *(pl.col(name).alias(f"latest_{name}") for name in known)),
+            on=key,
+            how="left",
+        )
+        .with_columns(
+            pl.when(unversioned).then(pl.coalesce(name, f"latest_{name}")).otherwise(name).alias(name)
+            for name in known
+        )
+        .with_columns(
+            has_budget=pl.any_horizontal(pl.col("daily_budget", "lifetime_budget") > 0).fill_null(value=False)
+        )
+        .join(pl.DataFrame({"date": dates}).with_row_index("column").cast({"column": pl.Int64}), on="date")
+    )
+    rows = pl.concat(
+        tree.levels[level].keys.select(
+            "config_id",
+            pl.lit(level.value).alias("entity_type"),
+            "entity_id",
+            row=pl.int_range(pl.len()),
+            parent=pl.Series(tree.levels[level].parent.index),
+        )
+        for level in entity_type.path
+    )
+    return _with_budget_owner(state).join(rows, on=key, how="left")
+
+
+def _with_budget_owner(state: pl.DataFrame) -> pl.DataFrame:
+    """`state` with budget_owner: campaign where the campaign has a budget, else adset where one has."""
+    day = ["config_id", "date"]
+    budgeted = pl.col("has_budget")
+    campaigns = state.filter(pl.col("entity_type") == "campaign").select(
+        *day, pl.col("entity_id").alias("campaign"), campaign_has=budgeted
+    )
+    adsets = (
+        state.filter(pl.col("entity_type") == "adset")
+        .select(*day, "entity_id", pl.col("parent_id").alias("campaign"), adset_has=budgeted)
+        .join(campaigns, on=[*day, "campaign"], how="left")
+    )
+    below = adsets.group_by(*day, "campaign").agg(pl.col("adset_has").any())
+    owner = pl.when("campaign_has").then(pl.lit("campaign")).when("adset_has").then(pl.lit("adset"))
+    owners = pl.concat(
+        [
+            campaigns.join(below, on=[*day, "campaign"], how="left").select(
+                *day,
+                pl.lit("campaign").alias("entity_type"),
+                pl.col("campaign").alias("entity_id"),
+                budget_owner=owner.otherwise(pl.lit("none")),
+            ),
+            adsets.select(
+                *day,
+                pl.lit("adset").alias("entity_type"),
+                "entity_id",
+                budget_owner=owner.otherwise(pl.lit("none")),
+            ),
+        ]
+    )
+    above_ads = owners.filter(pl.col("entity_type") == "adset").select(
+        *day,
+        pl.lit("ad").alias("entity_type"),
+        pl.col("entity_id").alias("parent_id"),
+        of_adset="budget_owner",
+    )
+    return (
+        state.join(owners, on=[*day, "entity_type", "entity_id"], how="left")
+        .join(above_ads, on=[*day, "entity_type", "parent_id"], how="left")
+        .with_columns(budget_owner=pl.coalesce("budget_owner", "of_adset", pl.lit("none")))
+        .drop("of_adset")
+    )
+
+
+def _lay_out(keys: pl.DataFrame, dates: Sequence[dt.date], columns: dict[str, np.ndarray]) -> pl.DataFrame:
+    """Matrices (entities, dates) as one row per entity and date; NaN becomes null."""
+    entities = keys.height
+    row = np.repeat(np.arange(entities), len(dates))
+    frame = keys[row].with_columns(
+        row=pl.Series(row),
+        column=pl.Series(np.tile(np.arange(len(dates)), entities)),
+        feature_date=pl.Series(list(dates), dtype=pl.Date).gather(np.tile(np.arange(len(dates)), entities)),
+    )
+    laid_out = frame.with_columns(
+        pl.Series(name, values.ravel().astype(str) if values.dtype.kind in "UO" else values.ravel())
+        for name, values in columns.items()
+    ).with_columns(pl.col(pl.Float64).fill_nan(None))
+    if "fatigue_verdict" not in columns:
+        return laid_out
+    return laid_out.with_columns(pl.col("fatigue_verdict").replace("", None))
+
+
+def _with_weekly_reach(frame: pl.DataFrame, metrics: pl.DataFrame, entity_type: EntityType) -> pl.DataFrame:
+    weekly = metrics.filter(
+        pl.col("entity_type") == entity_type.value, pl.col("reach_7d").is_not_null()
+    ).select("config_id", "entity_id", pl.col("date").alias("feature_date"), "reach_7d", "frequency_7d")
+    return frame.join(weekly, on=["config_id", "entity_id", "feature_date"], how="left")
+
+
+def _finish(frame: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
+    """The frame in the schema `FEATURES`, with `extra` and the moment its data are as of."""
+    as_of = (
+        metrics.group_by("config_id", "date")
+        .agg(pl.col("known_at").max())
+        .sort("date")
+        .select("config_id", "date", generated_at=pl.col("known_at").cum_max().over("config_id"))
+    )
+    frame = frame.sort("feature_date").join_asof(
+        as_of,
+        left_on="feature_date",
+        right_on="date",
+        by="config_id",
+        strategy="backward",
+        check_sortedness=False,
+    )
+    return fill_missing(
+        frame.with_columns(
+            window_days=pl.lit(WINDOW_DAYS),
+            extra=pl.struct("maturity_assumed", pl.col("leads_overdispersion").round(4)).struct.json_encode(),
+        ),
+        FEATURES,
+    )

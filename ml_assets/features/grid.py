@@ -1,0 +1,250 @@
+"""Figures of a level as matrices of entities x days, and the tree that joins the levels.
+
+A day without a row is zero delivery, so a dense matrix is the natural shape: a window sum is the
+difference of two columns of a running total, the same for one date or ninety. Totals are kept as
+integers (money in millionths), so a sum does not depend on where the running total started.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy import sparse
+
+from ml_assets.entities import LEVELS, EntityType
+
+MICROS = 1_000_000
+"""Money is summed in millionths of a major unit."""
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+FEW_DATES = 8
+"""Up to so many dates their windows are summed one by one."""
+
+FIGURES = ("spend", "impressions", "clicks", "leads", "reach_bound")
+
+
+@dataclass(frozen=True)
+class Groups:
+    """A grouping of rows: `index[i]` is the group of row i, one of `count` groups."""
+
+    index: IntArray
+    count: int
+
+    @cached_property
+    def _matrix(self) -> sparse.csr_array:
+        rows = self.index.size
+        ones = np.ones(rows)
+        return sparse.csr_array((ones, (self.index, np.arange(rows))), shape=(self.count, rows))
+
+    def total(self, values: npt.NDArray[np.generic]) -> FloatArray:
+        """Sums of `values` (rows, ...) over the rows of each group: (count, ...)."""
+        return np.asarray(self._matrix @ values, dtype=np.float64)
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """The value of each row's group: (count, ...) -> (rows, ...)."""
+        return values[self.index]
+
+
+@dataclass(frozen=True)
+class LevelGrid:
+    """One level of all accounts: who is there, and every figure as (entities, days)."""
+
+    entity_type: EntityType
+    keys: pl.DataFrame
+    """config_id, entity_id, parent_id, campaign_id; row i of every matrix is row i here."""
+    parent: Groups
+    """Groups of siblings: rows of the level above, or accounts for campaigns."""
+    account: Groups
+    values: dict[str, IntArray]
+    """Figure -> (entities, days); spend in micros; 0 where there is no row."""
+    unknown: dict[str, npt.NDArray[np.bool_]]
+    """Figure -> (entities, days) where a row stands without that figure; only figures that have such."""
+
+    def window(self, name: str, at: IntArray, days: int, shift: int = 0) -> FloatArray:
+        """Sum of a figure over the `days` ending `shift` days before each column of `at`.
+
+        (entities, dates); money in major units. NaN where the window holds rows but the figure on none.
+        """
+        summed = window_sum(self.values[name], at, days, shift)
+        if name == "spend":
+            summed /= MICROS
+        if name in self.unknown:
+            rows = window_sum(self.values["rows"], at, days, shift)
+            absent = window_sum(self.unknown[name], at, days, shift)
+            summed[(rows > 0) & (absent >= rows)] = np.nan
+        return summed
+
+    def daily(self, name: str, at: IntArray, lag: int) -> FloatArray:
+        """The figure `lag` days before each column of `at`: (entities, dates); 0 before the grid."""
+        column = at - lag
+        values = self.values[name][:, np.maximum(column, 0)].astype(np.float64)
+        values[:, column < 0] = 0.0
+        return values / MICROS if name == "spend" else values
+
+    @cached_property
+    def first_delivery(self) -> IntArray:
+        """Column of the first day with spend or impressions per entity; the number of days if none."""
+        delivered = (self.values["impressions"] > 0) | (self.values["spend"] > 0)
+        return np.where(delivered.any(axis=1), delivered.argmax(axis=1), delivered.shape[1])
+
+
+@dataclass(frozen=True)
+class TreeGrid:
+    """All levels from the campaign down to one level, over the same days."""
+
+    start: dt.date
+    days: int
+    accounts: pl.DataFrame
+    """config_id ..., sorted; row i is group i of every `account` grouping."""
+    levels: dict[EntityType, LevelGrid]
+
+    def columns(self, dates: Sequence[dt.date]) -> IntArray:
+        """Columns of the dates."""
+        return np.array([(date - self.start).days for date in dates], dtype=np.int64)
+
+
+def window_sum(
+    values: npt.NDArray[np.integer | np.bool_], at: IntArray, days: int, shift: int = 0
+) -> FloatArray:
+    """Sums of (entities, days) over the `days` ending `shift` days before each column of `at`.
+
+    Days before the grid count as 0. Few dates are summed one by one, many from a running total; integers,
+    so both give the same.
+    """
+    end = np.maximum(at + 1 - shift, 0)
+    start = np.maximum(at + 1 - shift - days, 0)
+    if at.size <= FEW_DATES:
+        columns = [values[:, first:last].sum(axis=1) for first, last in zip(start, end, strict=True)]
+        return np.stack(columns, axis=1).astype(np.float64)
+    total = np.zeros((values.shape[0], values.shape[1] + 1), dtype=np.int64)
+    np.cumsum(values, axis=1, out=total[:, 1:], dtype=np.int64)
+    return (total[:, end] - total[:, start]).astype(np.float64)
+
+
+def build_grid(
+    metrics: pl.DataFrame,
+    entities: pl.DataFrame,
+    accounts: pl.DataFrame,
+    lowest: EntityType,
+    start: dt.date,
+    end: dt.date,
+) -> TreeGrid:
+    """The tree from the campaigns down to `lowest` over the days [start, end].
+
+    Entities are those with a row in `metrics` (schema `ENTITY_METRICS`) and the active ones of `entities`;
+    one whose parent is unknown is left out. Days before the first row of `metrics` are cut off.
+    """
+    rows = metrics.filter(pl.col("date").is_between(start, end))
+    first = rows["date"].min()
+    begin = min(first, end) if isinstance(first, dt.date) else end
+    days = (end - begin).days + 1
+    accounts = accounts.sort("config_id")
+    above = accounts.select("config_id", pl.lit("").alias("entity_id")).with_row_index("group")
+    levels: dict[EntityType, LevelGrid] = {}
+    universe = _universe(rows, entities, lowest)
+    for level in lowest.path:
+        keys = (
+            universe[level]
+            .join(above.rename({"entity_id": "above"}), on=["config_id", "above"], how="inner")
+            .sort("config_id", "entity_id")
+        )
+        levels[level] = _level_grid(level, keys, above.height, accounts, rows, begin, days)
+        above = keys.select("config_id", "entity_id").with_row_index("group")
+    return TreeGrid(begin, days, accounts, levels)
+
+
+def _universe(
+    rows: pl.DataFrame, entities: pl.DataFrame, lowest: EntityType
+) -> dict[EntityType, pl.DataFrame]:
+    """Per level the entities to speak of: config_id, entity_id, parent_id, campaign_id, above."""
+    columns = ["config_id", "entity_id", "parent_id", "campaign_id"]
+    live = entities.filter(pl.coalesce("effective_status", "status") == "ACTIVE")
+    universe: dict[EntityType, pl.DataFrame] = {}
+    for level in LEVELS:
+        if level not in lowest.path:
+            continue
+        here = pl.col("entity_type") == level.value
+        universe[level] = (
+            pl.concat([rows.filter(here).select(columns), live.filter(here).select(columns)])
+            .unique(["config_id", "entity_id"], keep="first", maintain_order=True)
+            .with_columns(above=pl.col("parent_id").fill_null(""))
+        )
+    return universe
+
+
+def _level_grid(
+    level: EntityType,
+    keys: pl.DataFrame,
+    groups_above: int,
+    accounts: pl.DataFrame,
+    rows: pl.DataFrame,
+    begin: dt.date,
+    days: int,
+) -> LevelGrid:
+    place = keys.select("config_id", "entity_id").with_row_index("row")
+    here = rows.filter(pl.col("entity_type") == level.value).join(
+        place, on=["config_id", "entity_id"], how="inner"
+    )
+    flat = (
+        here.select(pl.col("row").cast(pl.Int64) * days + (pl.col("date") - begin).dt.total_days())
+        .to_series()
+        .to_numpy()
+    )
+    values: dict[str, IntArray] = {}
+    unknown: dict[str, npt.NDArray[np.bool_]] = {}
+    for name in FIGURES:
+        column = here[name]
+        if name == "spend":
+            column = (column * MICROS).round().cast(pl.Int64)
+        values[name] = _scatter(column.fill_null(0).to_numpy(), flat, keys.height, days)
+        if column.null_count():
+            unknown[name] = _scatter(column.is_null().to_numpy(), flat, keys.height, days).astype(bool)
+    values["rows"] = _scatter(np.ones(flat.size, dtype=np.int64), flat, keys.height, days)
+    account_of = (
+        keys.select("config_id")
+        .join(
+            accounts.select("config_id").with_row_index("account"),
+            on="config_id",
+            how="left",
+            maintain_order="left",
+        )
+        .get_column("account")
+        .cast(pl.Int64)
+        .to_numpy()
+    )
+    return LevelGrid(
+        entity_type=level,
+        keys=keys.drop("group", "above"),
+        parent=Groups(keys["group"].cast(pl.Int64).to_numpy(), groups_above),
+        account=Groups(account_of, accounts.height),
+        values=values,
+        unknown=unknown,
+    )
+
+
+def _scatter(figures: npt.NDArray[np.generic], flat: IntArray, entities: int, days: int) -> IntArray:
+    matrix = np.zeros(entities * days, dtype=np.int64)
+    matrix[flat] = figures
+    return matrix.reshape(entities, days)
+
+
+def sampled(level: LevelGrid, most: int) -> LevelGrid:
+    """The level with about `most` entities, evenly spread in key order; for account-wide figures only."""
+    step = max(1, level.keys.height // most)
+    if step == 1:
+        return level
+    rows = slice(None, None, step)
+    return LevelGrid(
+        entity_type=level.entity_type,
+        keys=level.keys.gather_every(step),
+        parent=Groups(level.parent.index[rows], level.parent.count),
+        account=Groups(level.account.index[rows], level.account.count),
+        values={name: values[rows] for name, values in level.values.items()},
+        unknown={name: values[rows] for name, values in level.unknown.items()},
+    )
