@@ -1,0 +1,133 @@
+"""Reading what assets compute from: entity metrics that are never stale, and all inputs of the features."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from ml_assets.defs.scope import Scope
+from ml_assets.entities import LEVELS, EntityType
+from ml_assets.entity_metrics import conform_insights
+from ml_assets.features import FeatureInputs
+from ml_assets.frames import ENTITY_METRICS, conform
+from ml_assets.storage.development import read_lead_development
+from ml_assets.storage.reads import (
+    insight_days,
+    read_entities,
+    read_entity_metrics,
+    read_entity_versions,
+    read_insights,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+_DAY = ["config_id", "date"]
+_LEVEL_DAY = ["config_id", "entity_type", "date"]
+
+
+@dataclass(frozen=True)
+class CurrentMetrics:
+    """Entity metrics as of now, and for how many account days they had to be made from insights."""
+
+    frame: pl.DataFrame
+    days_conformed: int
+
+
+def conform_days(
+    connection: "Connection", start: dt.date, end: dt.date, config_ids: Sequence[int]
+) -> pl.DataFrame:
+    """Entity metrics of all levels for the days [start, end] from the current insights (`ENTITY_METRICS`).
+
+    `known_at` is the newest reading that went into a level's figures of the day, its children's included:
+    a stored day is stale exactly when insights hold a newer one.
+    """
+    insights = read_insights(connection, start, end, LEVELS, config_ids)
+    metrics = conform_insights(insights, read_entities(connection, LEVELS, config_ids))
+    newest = _newest_by_level(insights.filter(pl.col("window_days") == 1))
+    return conform(
+        metrics.drop("known_at").join(newest, on=_LEVEL_DAY, how="left"), ENTITY_METRICS, "entity metrics"
+    )
+
+
+def entity_metrics_for(
+    connection: "Connection",
+    start: dt.date,
+    end: dt.date,
+    entity_types: Sequence[EntityType],
+    config_ids: Sequence[int],
+) -> CurrentMetrics:
+    """Entity metrics of the levels for the days [start, end], never older than the insights.
+
+    What is stored is taken where it is as new as the newest insights of the day; every other day of an
+    account is conformed from its insights, by the function that the asset stores. Whatever was backfilled
+    before, and in whatever order, the rows are the same.
+    """
+    stored = read_entity_metrics(connection, start, end, entity_types, config_ids)
+    newest = _newest_by_level(insight_days(connection, start, end, config_ids)).filter(
+        pl.col("entity_type").is_in([level.value for level in entity_types])
+    )
+    have = stored.group_by(_LEVEL_DAY).agg(stored_at=pl.col("known_at").max())
+    stale = (
+        newest.join(have, on=_LEVEL_DAY, how="left")
+        .filter(pl.col("stored_at").is_null() | (pl.col("stored_at") < pl.col("known_at")))
+        .select(_DAY)
+        .unique()
+    )
+    if stale.is_empty():
+        return CurrentMetrics(stored, 0)
+    conformed = conform_days(
+        connection,
+        stale.select(pl.col("date").min()).item(),
+        stale.select(pl.col("date").max()).item(),
+        stale["config_id"].unique().to_list(),
+    ).filter(pl.col("entity_type").is_in([level.value for level in entity_types]))
+    frame = pl.concat(
+        [
+            stored.select(ENTITY_METRICS.keys()).join(stale, on=_DAY, how="anti"),
+            conformed.join(stale, on=_DAY, how="semi"),
+        ]
+    )
+    return CurrentMetrics(frame, stale.height)
+
+
+def read_feature_inputs(
+    connection: "Connection", scope: Scope, lookback_days: int
+) -> tuple["FeatureInputs", int]:
+    """What the dates of a run are computed from, and how many account days were conformed on the way.
+
+    All entities of the accounts are read even for a run that is restricted to some: an estimate rests on
+    the siblings and the levels above.
+    """
+    start = scope.keys.start - dt.timedelta(days=lookback_days)
+    end = scope.keys.end
+    current = entity_metrics_for(connection, start, end, scope.keys.levels_above, scope.config_ids)
+    inputs = FeatureInputs(
+        accounts=scope.accounts.drop("last_finished_date", strict=False),
+        entities=read_entities(connection, LEVELS, scope.config_ids),
+        versions=read_entity_versions(connection, scope.config_ids),
+        metrics=current.frame,
+        development=read_lead_development(connection, start, end, scope.config_ids),
+    )
+    return inputs, current.days_conformed
+
+
+def _newest_by_level(days: pl.DataFrame) -> pl.DataFrame:
+    """The newest `known_at` per config_id, entity_type and date: of the level itself and of all below.
+
+    Those are summed into it or reconciled with it.
+    """
+    above = pl.DataFrame(
+        {
+            "entity_type": [level.value for level in LEVELS for _ in level.path],
+            "for_level": [upper.value for level in LEVELS for upper in level.path],
+        }
+    )
+    return (
+        days.join(above, on="entity_type")
+        .group_by("config_id", pl.col("for_level").alias("entity_type"), "date")
+        .agg(pl.col("known_at").max())
+    )

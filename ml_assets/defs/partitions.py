@@ -1,0 +1,66 @@
+"""The partitions `date` x `entity_type`, and which upstream partitions a downstream one needs.
+
+Only the shape of the partitions lives here; what a run does with its keys is in `keys`.
+"""
+
+import dagster as dg
+
+from ml_assets.entities import LEVELS
+from ml_assets.settings import settings
+
+DATE = "date"
+ENTITY_TYPE = "entity_type"
+
+dates = dg.DailyPartitionsDefinition(
+    start_date=settings().first_date.isoformat(),
+    timezone=settings().timezone,
+    end_offset=1,  # today exists: its figures are loaded while the day runs
+)
+entity_types = dg.StaticPartitionsDefinition([level.value for level in LEVELS])
+partitions = dg.MultiPartitionsDefinition({DATE: dates, ENTITY_TYPE: entity_types})
+"""Keyed `2026-02-02|adset`; build and parse keys with `dg.MultiPartitionKey`."""
+
+
+def _mapping(
+    entity_type: dg.PartitionMapping, date: dg.PartitionMapping | None = None
+) -> dg.MultiPartitionMapping:
+    return dg.MultiPartitionMapping(
+        {
+            DATE: dg.DimensionPartitionMapping(DATE, date or dg.IdentityPartitionMapping()),
+            ENTITY_TYPE: dg.DimensionPartitionMapping(ENTITY_TYPE, entity_type),
+        }
+    )
+
+
+# A StaticPartitionMapping reads from upstream to downstream: which levels a level's partition is for.
+_TO_OWN_AND_ABOVE = dg.StaticPartitionMapping(
+    {level.value: [upper.value for upper in level.path] for level in LEVELS}
+)
+_TO_OWN_AND_BELOW = dg.StaticPartitionMapping(
+    {level.value: [lower.value for lower in LEVELS if level in lower.path] for level in LEVELS}
+)
+_TO_OWN_AND_CHILD = dg.StaticPartitionMapping(
+    {level.value: [lower.value for lower in (level, level.child) if lower is not None] for level in LEVELS}
+)
+
+own_level = _mapping(dg.IdentityPartitionMapping())
+"""The same date and level."""
+
+own_and_levels_below = _mapping(_TO_OWN_AND_ABOVE)
+"""The same date; a campaign needs its adsets and ads, whose figures are summed or reconciled with its own."""
+
+own_and_parent_level = _mapping(_TO_OWN_AND_CHILD)
+"""The same date; an adset is judged in the light of its campaign, an ad in the light of its adset."""
+
+
+def own_and_levels_above(lookback_days: int) -> dg.MultiPartitionMapping:
+    """The date and `lookback_days` before it; the level and all above, since estimates flow down the tree.
+
+    Days before the first partition are left out rather than required.
+    """
+    return _mapping(
+        _TO_OWN_AND_BELOW,
+        dg.TimeWindowPartitionMapping(
+            start_offset=-lookback_days, allow_nonexistent_upstream_partitions=True
+        ),
+    )
