@@ -35,6 +35,9 @@ PRESENT_DAYS = 90
 MOST_CELLS = 2_000_000
 """Entities x dates worked on at once; bounds the memory of a long range."""
 
+DATA_AS_OF_DAYS = 29
+"""The newest reading among so many days is the moment a row's data are as of: Meta restates 28 days."""
+
 SIBLING_MIN_DAYS = 3
 """Delivery days in 7 from which a sibling is compared with."""
 
@@ -317,8 +320,10 @@ def _finish(frame: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
     as_of = (
         metrics.group_by("config_id", "date")
         .agg(pl.col("known_at").max())
+        .sort("config_id", "date")
+        .rolling("date", period=f"{DATA_AS_OF_DAYS}d", group_by="config_id")
+        .agg(generated_at=pl.col("known_at").max())
         .sort("date")
-        .select("config_id", "date", generated_at=pl.col("known_at").cum_max().over("config_id"))
     )
     frame = frame.sort("feature_date").join_asof(
         as_of,

@@ -2,16 +2,13 @@
 
 import numpy as np
 
-from ml_assets.features.grid import FloatArray, IntArray, LevelGrid, sampled
+from ml_assets.features.grid import FloatArray, IntArray, LevelGrid
 
 DISPERSION_DAYS = 28
 PRIOR_EVENTS = 60.0
 """Events' worth of trust in pure counting noise."""
 
 MAX_DISPERSION = 4.0
-SAMPLE = 4000
-"""Entities looked at; the figure is the account's, more of them do not move it."""
-
 _WEEK = 7
 
 
@@ -24,7 +21,7 @@ def count_dispersion(
     weekday profile; the ratio of the squared deviations to their expectation is the dispersion. Shrunk to 1 by
     `PRIOR_EVENTS`, between 1 and `MAX_DISPERSION`. `start_weekday` is the ISO weekday of the grid's first day.
     """
-    level = sampled(level, SAMPLE)
+    level = level.sampled()
     weekday = (np.arange(level.values[events].shape[1]) + start_weekday - 1) % _WEEK
     profile = _weekday_profile(level, at, events, exposure, weekday)
     total_n = level.window(events, at, DISPERSION_DAYS)

@@ -183,7 +183,7 @@ def _posteriors(
         counted = seen.seeks_leads[:, None] & ~np.isnan(seen.leads)
         n = np.where(counted, np.nan_to_num(seen.leads), 0.0)
         leads_dispersion = count_dispersion(level, at, "leads", "spend", weekday)
-        groups = {"parent": level.parent, "account": level.account}
+        groups = {"parent": level.parent, "account": level.account, "sample": level.in_sample}
         e = np.where(counted & (seen.target > 0), seen.visible_spend / seen.target, 0.0)
         rate_counts.append(Counts(n=np.where(e > 0, n, 0.0), e=e, dispersion=leads_dispersion, **groups))
         ctr_counts.append(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, polygamma, psi
 
+from ml_assets.features.inputs import LOOKBACK_DAYS
 from ml_assets.features.grid import MICROS, FloatArray, Groups, IntArray, LevelGrid, window_sum
 
 WEEK = 7
@@ -85,14 +86,15 @@ def fatigue_columns(
     """
     policy = policy or FatiguePolicy()
     weeks = _weeks(level)
-    best_day, best_mean, best_var = _best_week(level, weeks, at)
     entity = np.arange(level.keys.height)[:, None]
     now = np.maximum(at, 0)[None, :]
     widening = level.account.spread(dispersion)
     clicks_now, impressions_now = weeks.clicks[entity, now], weeks.impressions[entity, now]
-    so_far = level.values["impressions"].cumsum(axis=1)[:, at]
-    clicks_so_far = level.values["clicks"].cumsum(axis=1)[:, at]
+    so_far = window_sum(level.values["impressions"], at, LOOKBACK_DAYS + 1)
+    clicks_so_far = window_sum(level.values["clicks"], at, LOOKBACK_DAYS + 1)
     own_rate = np.divide(clicks_so_far, so_far, out=np.full(so_far.shape, np.nan), where=so_far > 0)
+    first = level.first_delivery(at, LOOKBACK_DAYS)
+    best_day, best_mean, best_var = _best_week(level, weeks, at, own_rate, first)
     mean_now, var_now = _log_rate(clicks_now / widening, impressions_now / widening, own_rate)
     fallen = (np.log(policy.fall) + best_mean - mean_now) / np.sqrt(var_now + best_var * widening)
     others, others_var = _others_change(level, weeks, best_day, now)
@@ -100,7 +102,7 @@ def fatigue_columns(
         var_now + best_var * widening + others_var * widening
     )
     raw_score, score = 100.0 * ndtr(fallen), 100.0 * ndtr(adjusted)
-    age = at[None, :] + 1 - level.first_delivery[:, None]
+    age = at[None, :] + 1 - first
     judged = (
         (age >= policy.min_days)
         & ((so_far >= policy.min_impressions) | (expected >= policy.min_expected_leads))
@@ -142,27 +144,29 @@ def _log_rate(
     return psi(alpha) - psi(total), polygamma(1, alpha) - polygamma(1, total)
 
 
-def _best_week(level: LevelGrid, weeks: _Weeks, at: IntArray) -> tuple[IntArray, FloatArray, FloatArray]:
+def _best_week(
+    level: LevelGrid, weeks: _Weeks, at: IntArray, own_rate: FloatArray, first: IntArray
+) -> tuple[IntArray, FloatArray, FloatArray]:
     """Last day of the best earlier week, -1 without one, with the log of its rate: mean and variance.
 
-    The rate of each week is shrunk to what was known of the ad at that time, so a date's best never depends
-    on later days.
+    Weeks lie within `LOOKBACK_DAYS` and end before now begins; `first` is the column of the first delivery.
     """
-    clicks = level.values["clicks"].cumsum(axis=1)
-    impressions = level.values["impressions"].cumsum(axis=1)
-    centre = np.divide(clicks, impressions, out=np.full(clicks.shape, np.nan), where=impressions > 0)
-    rate = (PRIOR_CLICKS + weeks.clicks) / (PRIOR_CLICKS / np.maximum(centre, _TINY) + weeks.impressions)
-    day = np.arange(rate.shape[1])[None, :]
-    whole_week = (day >= level.first_delivery[:, None] + WEEK - 1) & (weeks.impressions > 0) & (centre > 0)
-    rate = np.where(whole_week, rate, -1.0)
-    record = np.where((rate > 0) & (rate >= np.maximum.accumulate(rate, axis=1)), day, -1)
-    best_so_far = np.maximum.accumulate(record, axis=1)
-    best_day = np.where(at - WEEK >= 0, best_so_far[:, np.maximum(at - WEEK, 0)], -1)
-    entity = np.arange(rate.shape[0])[:, None]
+    best_day = np.full(own_rate.shape, -1, dtype=np.int64)
+    for position, today in enumerate(at):
+        start, end = max(int(today) - LOOKBACK_DAYS + WEEK - 1, 0), int(today) - WEEK + 1
+        if end <= start:
+            continue
+        centre = own_rate[:, position, None]
+        shown = weeks.impressions[:, start:end]
+        rate = (PRIOR_CLICKS + weeks.clicks[:, start:end]) / (
+            PRIOR_CLICKS / np.maximum(centre, _TINY) + shown
+        )
+        whole = (np.arange(start, end) >= first[:, position, None] + WEEK - 1) & (shown > 0) & (centre > 0)
+        rate = np.where(whole, rate, -1.0)
+        best_day[:, position] = np.where(whole.any(axis=1), rate.argmax(axis=1) + start, -1)
+    entity = np.arange(best_day.shape[0])[:, None]
     column = np.maximum(best_day, 0)
-    mean, variance = _log_rate(
-        weeks.clicks[entity, column], weeks.impressions[entity, column], centre[entity, column]
-    )
+    mean, variance = _log_rate(weeks.clicks[entity, column], weeks.impressions[entity, column], own_rate)
     return best_day, mean, variance
 
 

@@ -26,6 +26,9 @@ IntArray = npt.NDArray[np.int64]
 FEW_DATES = 8
 """Up to so many dates their windows are summed one by one."""
 
+SAMPLE = 4000
+"""Entities per account and level from which account-wide parameters are learnt; more do not move them."""
+
 FIGURES = ("spend", "impressions", "clicks", "leads", "reach_bound")
 
 
@@ -65,6 +68,8 @@ class LevelGrid:
     """Figure -> (entities, days); spend in micros; 0 where there is no row."""
     unknown: dict[str, npt.NDArray[np.bool_]]
     """Figure -> (entities, days) where a row stands without that figure; only figures that have such."""
+    in_sample: npt.NDArray[np.bool_]
+    """(entities,): all of a small account, about `SAMPLE` of a large one, always the same."""
 
     def window(self, name: str, at: IntArray, days: int, shift: int = 0) -> FloatArray:
         """Sum of a figure over the `days` ending `shift` days before each column of `at`.
@@ -87,11 +92,31 @@ class LevelGrid:
         values[:, column < 0] = 0.0
         return values / MICROS if name == "spend" else values
 
-    @cached_property
-    def first_delivery(self) -> IntArray:
-        """Column of the first day with spend or impressions per entity; the number of days if none."""
+    def first_delivery(self, at: IntArray, lookback: int) -> IntArray:
+        """Column of the first day with spend or impressions in the `lookback` days before each of `at`.
+
+        (entities, dates); beyond the last column where there is none.
+        """
         delivered = (self.values["impressions"] > 0) | (self.values["spend"] > 0)
-        return np.where(delivered.any(axis=1), delivered.argmax(axis=1), delivered.shape[1])
+        days = delivered.shape[1]
+        next_day = np.where(delivered, np.arange(days)[None, :], days)
+        upcoming = np.minimum.accumulate(next_day[:, ::-1], axis=1)[:, ::-1]
+        return upcoming[:, np.maximum(at - lookback, 0)]
+
+    def sampled(self) -> "LevelGrid":
+        """The level with only the entities of its sample, for figures of a whole account."""
+        if self.in_sample.all():
+            return self
+        rows = self.in_sample
+        return LevelGrid(
+            entity_type=self.entity_type,
+            keys=self.keys.filter(rows),
+            parent=Groups(self.parent.index[rows], self.parent.count),
+            account=Groups(self.account.index[rows], self.account.count),
+            values={name: values[rows] for name, values in self.values.items()},
+            unknown={name: values[rows] for name, values in self.unknown.items()},
+            in_sample=rows[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -154,7 +179,8 @@ def build_grid(
             .join(above.rename({"entity_id": "above"}), on=["config_id", "above"], how="inner")
             .sort("config_id", "entity_id")
         )
-        levels[level] = _level_grid(level, keys, above.height, accounts, rows, begin, days)
+        sample = _in_sample(keys, entities.filter(pl.col("entity_type") == level.value))
+        levels[level] = _level_grid(level, keys, above.height, accounts, rows, begin, days, sample)
         above = keys.select("config_id", "entity_id").with_row_index("group")
     return TreeGrid(begin, days, accounts, levels)
 
@@ -186,6 +212,7 @@ def _level_grid(
     rows: pl.DataFrame,
     begin: dt.date,
     days: int,
+    in_sample: npt.NDArray[np.bool_],
 ) -> LevelGrid:
     place = keys.select("config_id", "entity_id").with_row_index("row")
     here = rows.filter(pl.col("entity_type") == level.value).join(
@@ -225,6 +252,18 @@ def _level_grid(
         account=Groups(account_of, accounts.height),
         values=values,
         unknown=unknown,
+        in_sample=in_sample,
+    )
+
+
+def _in_sample(keys: pl.DataFrame, entities: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    """Which rows are in the sample: by a hash of the id, so that it does not depend on the days asked for."""
+    sizes = entities.group_by("config_id").agg(one_in=(pl.len() + SAMPLE - 1) // SAMPLE)
+    return (
+        keys.join(sizes, on="config_id", how="left", maintain_order="left")
+        .select(pl.col("entity_id").hash(seed=0) % pl.col("one_in").fill_null(1).cast(pl.UInt64) == 0)
+        .to_series()
+        .to_numpy()
     )
 
 
@@ -232,19 +271,3 @@ def _scatter(figures: npt.NDArray[np.generic], flat: IntArray, entities: int, da
     matrix = np.zeros(entities * days, dtype=np.int64)
     matrix[flat] = figures
     return matrix.reshape(entities, days)
-
-
-def sampled(level: LevelGrid, most: int) -> LevelGrid:
-    """The level with about `most` entities, evenly spread in key order; for account-wide figures only."""
-    step = max(1, level.keys.height // most)
-    if step == 1:
-        return level
-    rows = slice(None, None, step)
-    return LevelGrid(
-        entity_type=level.entity_type,
-        keys=level.keys.gather_every(step),
-        parent=Groups(level.parent.index[rows], level.parent.count),
-        account=Groups(level.account.index[rows], level.account.count),
-        values={name: values[rows] for name, values in level.values.items()},
-        unknown={name: values[rows] for name, values in level.unknown.items()},
-    )

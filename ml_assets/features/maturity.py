@@ -61,7 +61,7 @@ def learn_maturity(
 
 
 def _age_when_read(tree: TreeGrid, metrics: pl.DataFrame, at: IntArray) -> IntArray:
-    """Days between each date and the newest local day on which it or an earlier day was read."""
+    """Days between each date and the newest local day on which it or one of the 28 before was read."""
     zones = tree.accounts.select("config_id", pl.col("timezone").fill_null("UTC")).with_row_index("account")
     read = (
         metrics.filter(pl.col("known_at").is_not_null())
@@ -79,7 +79,9 @@ def _age_when_read(tree: TreeGrid, metrics: pl.DataFrame, at: IntArray) -> IntAr
             ).dt.total_days(),
         ).filter(pl.col("column").is_between(0, tree.days - 1))
         days[local["account"].to_numpy(), local["column"].to_numpy()] = local["read_column"].to_numpy()
-    newest = np.maximum.accumulate(days, axis=1)[:, at]
+    newest = days[:, at]
+    for lag in range(1, LAST_AGE + 1):
+        newest = np.maximum(newest, np.where(at >= lag, days[:, np.maximum(at - lag, 0)], newest))
     return np.where(newest < 0, LAST_AGE, np.maximum(newest - at[None, :], 0))
 
 
@@ -105,36 +107,26 @@ def _learnt_curves(tree: TreeGrid, development: pl.DataFrame, at: IntArray) -> t
 def _growth_steps(tree: TreeGrid, development: pl.DataFrame) -> pl.DataFrame:
     """account, column, age_days, leads, later: the totals of a day at an age and one day of age later.
 
-    Between two readings nothing changed, so a total holds until the next one; the last reading of any day
-    of the account says up to which age the others were looked at.
+    Between two readings nothing changed, so a total holds until the next one. Each day's last row says up to
+    which age it was looked at.
     """
     place = tree.accounts.select("config_id").with_row_index("account")
     read = (
         development.join(place, on="config_id", how="inner")
         .with_columns(column=(pl.col("date") - tree.start).dt.total_days())
         .filter(pl.col("column").is_between(0, tree.days - 1))
-        .with_columns(
-            looked_at=(pl.col("column") + pl.col("age_days")).max().over("account") - pl.col("column")
-        )
     )
     ages = pl.int_ranges("age_days", pl.min_horizontal("until", pl.lit(LAST_AGE)))
     return (
         read.sort("account", "column", "age_days")
         .with_columns(
-            until=pl.coalesce(
-                pl.col("age_days").shift(-1).over("account", "column"), pl.col("looked_at") + 1
-            ),
+            until=pl.col("age_days").shift(-1).over("account", "column"),
             following=pl.col("leads").shift(-1).over("account", "column"),
         )
+        .filter(pl.col("until").is_not_null())
         .with_columns(age=ages)
         .explode("age")
         .filter(pl.col("age").is_not_null())
-        .with_columns(
-            later=pl.when(pl.col("age") + 1 < pl.col("until"))
-            .then("leads")
-            .when(pl.col("following").is_not_null())
-            .then("following")
-        )
-        .filter(pl.col("later").is_not_null())
+        .with_columns(later=pl.when(pl.col("age") + 1 < pl.col("until")).then("leads").otherwise("following"))
         .select("account", "column", age_days="age", leads="leads", later="later")
     )

@@ -40,8 +40,6 @@ class ShrinkagePolicy:
     """Shape of the account's own prior around relative rate 1: worth one lead."""
     steps: int = 14
     """Points of the grid on which the shape is integrated out."""
-    sample: int = 4000
-    """Entities per level whose likelihood is summed, evenly spread; more do not move the shape."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,8 @@ class Counts:
     account: Groups
     dispersion: FloatArray
     """(accounts, dates), variance over mean of the events, >= 1."""
+    sample: np.ndarray
+    """(entities,), which of them the spread of the level is learnt from."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _prior(
     grid = np.geomspace(policy.min_shape, policy.max_shape, policy.steps)
     log_prior = -0.5 * (np.log(grid / policy.default_shape) / policy.default_log_sd) ** 2
     effective = _effective_children(e, level.parent)
-    sampled = slice(None, None, max(1, n.shape[0] // policy.sample))
+    sampled = level.sample
     sampled_account = Groups(level.account.index[sampled], level.account.count)
     scores = np.empty((grid.size, level.account.count, n.shape[1]))
     for position, shape in enumerate(grid):

@@ -93,7 +93,7 @@ def daily_spread(level: LevelGrid, at: IntArray, days: int) -> tuple[FloatArray,
     leads = level.values["leads"]
     total = level.window("leads", at, days)
     squares = window_sum(leads**2, at, days)
-    age = at[None, :] + 1 - level.first_delivery[:, None]
+    age = at[None, :] + 1 - level.first_delivery(at, SPREAD_DAYS)
     count = np.clip(age, 0, days).astype(np.float64)
     enough = count > 1
     mean = np.divide(total, count, out=np.full_like(total, np.nan), where=enough)
