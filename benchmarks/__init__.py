@@ -1,0 +1,1 @@
+"""Measurements with a named baseline in the same run. Not part of the installed package."""

@@ -1,0 +1,191 @@
+"""Proof of the estimate: on accounts whose truth is known, do the intervals and tiers say what is so?
+
+`python -m benchmarks.estimate [--seeds 50] [--dates 30]` prints, over synthetic accounts as known on the
+morning after one date each: coverage of the 80 % intervals of `cpl_shrunk` (per level and per number of
+leads), calibration of the tier probabilities, error against the raw 7-day CPL, and how often a tier changes.
+"""
+
+import argparse
+import datetime as dt
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from ml_assets.classification import LOOKBACK_DAYS, TIERS, classify
+from ml_assets.classification.bands import BOUNDARIES
+from ml_assets.entities import LEVELS, EntityType
+from ml_assets.entity_metrics import conform_insights
+from ml_assets.features import FeatureInputs, compute_features
+from ml_assets.frames import ACCOUNTS, fill_missing
+from ml_assets.sources.synthetic import SyntheticConfig, SyntheticSource
+from ml_assets.storage.development import lead_development
+
+END = dt.date(2026, 6, 30)
+KEY = ["config_id", "entity_type", "entity_id", "date", "window_days"]
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account as it was known on the morning after `END`, and what is true of it."""
+
+    inputs: FeatureInputs
+    source: SyntheticSource
+
+
+def make_account(seed: int, **config: object) -> Account:
+    """A synthetic account read once a day up to the morning after its last day."""
+    source = SyntheticSource(SyntheticConfig.from_mapping({"seed": seed, "end": END, **config}))
+    known_at = source.last_sync
+    info = source.account()
+    accounts = fill_missing(
+        pl.DataFrame(
+            {
+                "config_id": [1],
+                "account_id": [info.account_id],
+                "timezone": [info.timezone],
+                "currency": [info.currency],
+                "target_cpl": [info.target_cpl],
+                "is_active": [True],
+            },
+            schema_overrides={"target_cpl": pl.Float64},
+        ),
+        ACCOUNTS,
+    )
+    described = source.entities()
+    start = source.config.first_day
+    versions = source.insights(LEVELS, start, END, known_at).insights.with_columns(config_id=pl.lit(1, pl.Int64))
+    current = versions.sort("known_at").unique(KEY, keep="last", maintain_order=True)
+    entities = described.entities.with_columns(config_id=pl.lit(1, pl.Int64))
+    inputs = FeatureInputs(
+        accounts=accounts,
+        entities=entities,
+        versions=described.entity_versions.with_columns(config_id=pl.lit(1, pl.Int64)),
+        metrics=conform_insights(current, entities),
+        development=lead_development(versions.filter(pl.col("window_days") == 1), accounts),
+    )
+    return Account(inputs, source)
+
+
+def judge(account: Account, seed: int) -> pl.DataFrame:
+    """Estimate beside truth on the last date: one row per entity that seeks leads and delivered in 14 days."""
+    frames: list[pl.DataFrame] = []
+    for level in LEVELS:
+        features = compute_features(account.inputs, level, [END])
+        tiers = classify(account.inputs, level, [END], features).select(
+            "entity_id", "tier", "probabilities"
+        )
+        true = account.source.truth.true_cpl(level, END - dt.timedelta(days=13), END)
+        frames.append(
+            features.filter(pl.col("cpl_shrunk").is_not_null(), pl.col("spend_14d") > 0)
+            .join(tiers, on="entity_id")
+            .join(true.select("entity_id", "true_cpl"), on="entity_id")
+            .filter(pl.col("true_cpl").is_finite())
+            .with_columns(seed=pl.lit(seed))
+        )
+    return pl.concat(frames)
+
+
+def coverage(judged: pl.DataFrame) -> pl.DataFrame:
+    """Share of true CPLs inside the 80 % interval, per level and number of leads in 14 days."""
+    inside = pl.col("true_cpl").is_between("cpl_shrunk_lo_80", "cpl_shrunk_hi_80")
+    leads = (
+        pl.when(pl.col("leads_14d") == 0)
+        .then(pl.lit("0"))
+        .when(pl.col("leads_14d") <= 2)
+        .then(pl.lit("1-2"))
+        .when(pl.col("leads_14d") <= 5)
+        .then(pl.lit("3-5"))
+        .otherwise(pl.lit("6+"))
+    )
+    rows = judged.with_columns(inside=inside, leads=leads)
+    strata = rows.group_by("entity_type", "leads").agg(pl.len().alias("n"), pl.col("inside").mean())
+    whole = rows.group_by("entity_type").agg(pl.len().alias("n"), pl.col("inside").mean())
+    return pl.concat(
+        [whole.with_columns(leads=pl.lit("all")).select(strata.columns), strata]
+    ).sort("entity_type", "leads")
+
+
+def calibration_error(judged: pl.DataFrame) -> pl.DataFrame:
+    """Expected calibration error of the tier probabilities, ten bins, over all bands; per level and overall."""
+    relative = pl.col("true_cpl") / pl.col("target_cpl")
+    band = sum((relative > boundary).cast(pl.Int64) for boundary in BOUNDARIES)
+    long = pl.concat(
+        judged.select(
+            "entity_type",
+            p=pl.col("probabilities").str.json_path_match(f"$.{tier}").cast(pl.Float64),
+            hit=(band == index).cast(pl.Float64),
+        )
+        for index, tier in enumerate(TIERS)
+    ).with_columns(bin=(pl.col("p") * 10).floor().clip(0, 9))
+
+    def error(frame: pl.DataFrame) -> float:
+        bins = frame.group_by("bin").agg(gap=(pl.col("p").mean() - pl.col("hit").mean()).abs(), n=pl.len())
+        return float((bins["gap"] * bins["n"]).sum() / bins["n"].sum())
+
+    levels = [
+        {"entity_type": level.value, "ece": error(long.filter(pl.col("entity_type") == level.value))}
+        for level in LEVELS
+    ]
+    return pl.DataFrame([*levels, {"entity_type": "all", "ece": error(long)}])
+
+
+def error_ratio(judged: pl.DataFrame) -> float:
+    """Mean absolute log error of the shrunk CPL over that of the raw 7-day CPL, ads with 1-4 leads in 7 days."""
+    ads = judged.filter(pl.col("entity_type") == "ad", pl.col("leads_7d").is_between(1, 4))
+    shrunk = (ads["cpl_shrunk"] / ads["true_cpl"]).log().abs().mean()
+    raw = (ads["cpl_7d"] / ads["true_cpl"]).log().abs().mean()
+    return float(shrunk) / float(raw)  # type: ignore[arg-type]
+
+
+def tier_changes(account: Account, dates: int) -> pl.DataFrame:
+    """Changes of the shown tier per ad and 30 days over the last `dates` dates, named tiers only."""
+    days = [END - dt.timedelta(days=back) for back in range(dates)]
+    features = compute_features(account.inputs, EntityType.AD, days)
+    shown = classify(account.inputs, EntityType.AD, days, features).filter(pl.col("tier").is_not_null())
+    moved = shown.sort("entity_id", "classification_date").with_columns(
+        before=pl.col("tier").shift(1).over("entity_id")
+    )
+    changed = pl.col("before").is_not_null() & (pl.col("before") != pl.col("tier"))
+    named = pl.all_horizontal(pl.col("before", "tier") != "INSUFFICIENT_DATA")
+    return moved.select(
+        ads=pl.col("entity_id").n_unique(),
+        changes=changed.sum(),
+        named_changes=(changed & named).sum(),
+        inconsistent=(pl.col("before").is_not_null() & (pl.col("before") != pl.col("previous_tier"))).sum(),
+        rows=pl.len(),
+    )
+
+
+def main() -> None:
+    """Print the proof."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--dates", type=int, default=30)
+    parser.add_argument("--change-seeds", type=int, default=10)
+    arguments = parser.parse_args()
+    judged: list[pl.DataFrame] = []
+    changes: list[pl.DataFrame] = []
+    for seed in range(arguments.seeds):
+        account = make_account(seed)
+        judged.append(judge(account, seed))
+        if seed < arguments.change_seeds:
+            changes.append(tier_changes(account, arguments.dates))
+        print(f"\r{seed + 1}/{arguments.seeds} accounts", end="", flush=True)
+    print()
+    rows = pl.concat(judged)
+    total = pl.concat(changes).sum()
+    with pl.Config(tbl_rows=40, tbl_hide_dataframe_shape=True, float_precision=3):
+        print(coverage(rows))
+        print(calibration_error(rows))
+    print(f"error of shrunk CPL / raw 7-day CPL, ads with 1-4 leads: {error_ratio(rows):.2f}")
+    months = total["ads"][0] * arguments.dates / 30
+    print(
+        f"tier changes per ad and month: {total['changes'][0] / months:.2f}"
+        f" (between named tiers {total['named_changes'][0] / months:.2f});"
+        f" previous_tier differs from the row before: {total['inconsistent'][0]} of {total['rows'][0]}"
+    )
+
+
+if __name__ == "__main__":
+    main()
