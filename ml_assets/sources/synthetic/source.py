@@ -19,6 +19,7 @@ from ml_assets.sources.synthetic.delivery import Cells, add_residual, deliver
 from ml_assets.sources.synthetic.entity_frames import entity_rows, make_versions, version_rows
 from ml_assets.sources.synthetic.incidents import Incident
 from ml_assets.sources.synthetic.insights import day_rows, delivered, sync_instants, week_rows
+from ml_assets.sources.synthetic.intraday import intraday_rows
 from ml_assets.sources.synthetic.late import Events, draw_events, settled_events
 from ml_assets.sources.synthetic.management import Management, manage
 from ml_assets.sources.synthetic.rates import Calendar, make_calendar, make_rates
@@ -120,12 +121,8 @@ class SyntheticSource:
         keep_all = self.config.versions if versions is None else versions
         frames: list[pl.DataFrame] = []
         for level in dict.fromkeys(EntityType(item) for item in entity_types):
-            for rows in self._rows(level):
-                part = rows.filter(pl.col("date").is_between(start, end), pl.col("known_at") <= known)
-                if not keep_all:
-                    row_ends = pl.struct("entity_id", "date").rle_id()
-                    part = part.filter((row_ends != row_ends.shift(-1)).fill_null(value=True))
-                frames.append(delivered(part, level))
+            parts = self._parts(level, start, end, known)
+            frames += [delivered(part if keep_all else _newest(part), level) for part in parts]
         return Delivery(insights=pl.concat(frames) if frames else empty(INSIGHTS))
 
     @property
@@ -200,6 +197,31 @@ class SyntheticSource:
             )
         return self._row_cache[level]
 
+    def _parts(
+        self, level: EntityType, start: dt.date, end: dt.date, known: dt.datetime
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Day rows and week rows of [start, end] as known, hourly versions among the former."""
+        asked = pl.col("date").is_between(start, end) & (pl.col("known_at") <= known)
+        days, weeks = (rows.filter(asked) for rows in self._rows(level))
+        if self.config.intraday:
+            first = max((start - self.config.first_day).days, 0)
+            last = min((end - self.config.first_day).days, self.config.days - 1)
+            hourly = [self._intraday(day)[level].filter(asked) for day in range(first, last + 1)]
+            days = pl.concat([days, *hourly]).sort("entity_id", "date", "known_at")
+        return days, weeks
+
+    def _intraday(self, day: int) -> dict[EntityType, pl.DataFrame]:
+        if day not in self._hourly_cache:
+            account = self._account
+            self._hourly_cache[day] = intraday_rows(
+                self.config, account.tree, account.management, account.cells, account.events, day
+            )
+        return self._hourly_cache[day]
+
+    @cached_property
+    def _hourly_cache(self) -> dict[int, dict[EntityType, pl.DataFrame]]:
+        return {}
+
     def _events(self, level: EntityType) -> Events:
         """The events of ads as events of a level; campaigns have those of deleted adsets on top."""
         events, ads = self._account.events, self._account.tree.ads
@@ -213,6 +235,12 @@ class SyntheticSource:
             entity=np.concatenate([ads.campaign[events.entity], residual.entity]),
             **{name: np.concatenate([getattr(events, name), getattr(residual, name)]) for name in names},
         )
+
+
+def _newest(rows: pl.DataFrame) -> pl.DataFrame:
+    """The last version of each row; `rows` are sorted by entity, date and known_at."""
+    row = pl.struct("entity_id", "date").rle_id()
+    return rows.filter((row != row.shift(-1)).fill_null(value=True))
 
 
 def _utc(known_at: dt.datetime) -> dt.datetime:
