@@ -4,6 +4,7 @@ Nothing else in the project looks at `os.environ`.
 """
 
 import datetime as dt
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -39,6 +40,11 @@ class Settings(BaseSettings):
         default="",
         description="SQLAlchemy URL (SQLite or PostgreSQL); empty: a SQLite file in data_dir.",
     )
+    dagster_home: Path | None = Field(
+        default=None,
+        validation_alias="DAGSTER_HOME",
+        description="Folder of Dagster's own storage, as Dagster reads it; empty: `dagster` in data_dir.",
+    )
     start_date: dt.date | None = Field(
         default=None, description="First date partition; empty: 37 months before today."
     )
@@ -53,9 +59,7 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(
-                f"{value!r} is not an IANA time zone such as America/Sao_Paulo"
-            ) from error
+            raise ValueError(f"{value!r} is not an IANA time zone such as America/Sao_Paulo") from error
         return value
 
     @property
@@ -77,3 +81,8 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process; `settings.cache_clear()` reads the environment again."""
     return Settings()
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """The environment for a process that this one starts: its own, with `changes`."""
+    return {**os.environ, **changes}  # noqa: TID251 - this module is the one reader

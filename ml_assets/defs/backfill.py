@@ -1,0 +1,278 @@
+"""A backfill in this process, without daemon or webserver: few runs, in the right order, on the real instance.
+
+The runs and materializations are those the UI shows. What an asset does with a partition is in `assets`.
+"""
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ml_assets.defs.assets.classifications import classifications
+from ml_assets.defs.assets.entity_metrics import entity_metrics
+from ml_assets.defs.assets.features import features
+from ml_assets.defs.assets.insights import insights
+from ml_assets.defs.keys import partition_key
+from ml_assets.defs.partitions import dates as date_partitions
+from ml_assets.defs.resources import DatabaseResource
+from ml_assets.entities import LEVELS, EntityType
+from ml_assets.errors import RunFailedError, UsageError
+from ml_assets.features.inputs import LOOKBACK_DAYS
+from ml_assets.storage.engine import create_engine
+from ml_assets.storage.reads import insight_days, read_accounts
+from ml_assets.storage.schema import require_head
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+ASSETS = (insights, entity_metrics, features, classifications)
+"""What a backfill can materialize, upstream first."""
+
+ASSET_NAMES = tuple(asset.key.to_user_string() for asset in ASSETS)
+LAUNCHED_BY_TAG = "ml_assets/launched_by"
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a backfill is: `done` of `total` partitions over all assets, `asset` being worked on."""
+
+    asset: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class RunPart:
+    """One run: these assets over a range of dates of neighbouring levels."""
+
+    assets: tuple[str, ...]
+    levels: tuple[EntityType, ...]
+    start: dt.date
+    end: dt.date
+
+    @property
+    def partition_count(self) -> int:
+        """Materializations the run makes."""
+        return len(self.assets) * len(self.levels) * ((self.end - self.start).days + 1)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags by which Dagster knows the range."""
+        return {
+            RANGE_START_TAG: partition_key(self.start, self.levels[0]),
+            RANGE_END_TAG: partition_key(self.end, self.levels[-1]),
+            LAUNCHED_BY_TAG: "ml-assets run",
+        }
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a backfill did: its runs, materializations per asset, and where the seconds went."""
+
+    run_ids: tuple[str, ...]
+    materialized: dict[str, int]
+    seconds: float
+    seconds_computing: dict[str, float]
+    """Reading, computing and writing, per asset."""
+    seconds_recording: dict[str, float]
+    """Dagster's storing of the materializations, per asset."""
+
+
+def run_range(
+    start: dt.date,
+    end: dt.date,
+    entity_types: Sequence[EntityType] = LEVELS,
+    assets: Sequence[str] = ASSET_NAMES,
+    progress: Callable[[Progress], None] | None = None,
+    *,
+    instance: dg.DagsterInstance,
+    database_url: str | None = None,
+) -> RunSummary:
+    """Materialize `assets` for the days [start, end] of the levels, each run one range of several days.
+
+    Levels and assets go in the order of the graph whatever order they are given in: all levels of an asset
+    are done before the next asset begins, campaigns before adsets before ads. What features look back on is
+    brought too where it was never materialized: insights of accounts with a source, and entity metrics.
+
+    `progress` is told of every materialization. `database_url` None: that of the settings. Raises UsageError
+    for days outside of the partitions and names that do not exist, NotReadyError where the database is not
+    ready, RunFailedError with the first failure's sentence where a run does not finish.
+    """
+    began = time.monotonic()
+    parts = plan(start, end, entity_types, assets, instance=instance, database_url=database_url)
+    meter = _Meter(sum(part.partition_count for part in parts), progress)
+    job = dg.Definitions(
+        assets=ASSETS,
+        resources={"database": DatabaseResource(url=database_url or "")},
+        loggers={"progress": dg.LoggerDefinition(lambda _: meter.logger())},
+    ).resolve_implicit_global_asset_job_def()
+    run_ids: list[str] = []
+    for part in parts:
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey(name) for name in part.assets],
+            run_config={"loggers": {"progress": {}}},
+            tags=part.tags,
+            raise_on_error=False,
+        )
+        run_ids.append(result.run_id)
+        if not result.success:
+            raise RunFailedError(f"Run {result.run_id} failed: {_first_failure(result.all_events)}")
+    return RunSummary(
+        tuple(run_ids), meter.materialized, time.monotonic() - began, meter.computing, meter.recording
+    )
+
+
+def plan(
+    start: dt.date,
+    end: dt.date,
+    entity_types: Sequence[EntityType] = LEVELS,
+    assets: Sequence[str] = ASSET_NAMES,
+    *,
+    instance: dg.DagsterInstance,
+    database_url: str | None = None,
+) -> list[RunPart]:
+    """The runs of a backfill, in order; arguments and errors as `run_range`."""
+    unknown = sorted(set(assets) - set(ASSET_NAMES))
+    if unknown or not assets:
+        raise UsageError(
+            f"There is no asset {', '.join(unknown) or 'chosen'}; there are {', '.join(ASSET_NAMES)}."
+        )
+    if not entity_types:
+        raise UsageError(f"No level is chosen; there are {', '.join(LEVELS)}.")
+    days = [dt.date.fromisoformat(key) for key in date_partitions.get_partition_keys()]
+    if not days[0] <= start <= end <= days[-1]:
+        raise UsageError(
+            f"The days {start} to {end} are not a range within {days[0]} to {days[-1]}; an earlier first "
+            "day is set by ML_ASSETS_START_DATE."
+        )
+    chosen = tuple(name for name in ASSET_NAMES if name in assets)
+    levels = [level for level in LEVELS if level in entity_types]
+    engine = create_engine(database_url)
+    try:
+        require_head(engine)
+        with engine.connect() as connection:
+            history = (
+                _history(
+                    connection,
+                    instance,
+                    max(days[0], start - dt.timedelta(days=LOOKBACK_DAYS)),
+                    start,
+                    levels,
+                )
+                if {"features", "classifications"} & set(chosen)
+                else []
+            )
+    finally:
+        engine.dispose()
+    return [*history, *(RunPart(chosen, group, start, end) for group in _neighbouring(levels))]
+
+
+def _history(
+    connection: "Connection",
+    instance: dg.DagsterInstance,
+    first: dt.date,
+    start: dt.date,
+    levels: Sequence[EntityType],
+) -> list[RunPart]:
+    """What features of `start` look back on, in [first, start), and was never materialized."""
+    before = start - dt.timedelta(days=1)
+    if before < first:
+        return []
+    pulled = read_accounts(connection)["source"].is_not_null().any()
+    if pulled:
+        assets, wanted = ("insights", "entity_metrics"), LEVELS
+    else:
+        assets, wanted = ("entity_metrics",), levels[-1].path
+        there = insight_days(connection, first, before)["date"]
+        if there.is_empty():
+            return []
+        first = max(first, there.min())
+    complete = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets]
+    missing = [
+        date
+        for date in (first + dt.timedelta(days=offset) for offset in range((start - first).days))
+        if any(partition_key(date, level) not in keys for level in wanted for keys in complete)
+    ]
+    return [RunPart(assets, tuple(wanted), begin, end) for begin, end in _ranges(missing)]
+
+
+def _ranges(days: Sequence[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
+    """First and last of each stretch of days without a gap."""
+    for _, stretch in groupby(enumerate(days), lambda item: item[1] - dt.timedelta(days=item[0])):
+        found = [day for _, day in stretch]
+        yield found[0], found[-1]
+
+
+def _neighbouring(levels: Sequence[EntityType]) -> list[tuple[EntityType, ...]]:
+    """Levels that a range of partition keys can span: campaign and ad alone are two ranges."""
+    if set(levels) == {LEVELS[0], LEVELS[-1]}:
+        return [(level,) for level in levels]
+    return [tuple(levels)]
+
+
+def _first_failure(events: Sequence[dg.DagsterEvent]) -> str:
+    """The sentence of the first step that failed, or of whatever else ended the run."""
+    for event in events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data is not None and data.user_failure_data.description:
+                return data.user_failure_data.description
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            if error is not None:
+                return f"{event.step_key}: {error.message.strip()}"
+    messages = [event.message for event in events if event.is_failure and event.message]
+    return messages[0] if messages else "it ended without saying why; its log is in the Dagster UI."
+
+
+class _Meter(logging.Handler):
+    """Counts materializations as Dagster logs them, and times computing apart from recording."""
+
+    def __init__(self, total: int, progress: Callable[[Progress], None] | None) -> None:
+        super().__init__(logging.DEBUG)
+        self.total = total
+        self.progress = progress
+        self.done = 0
+        self.materialized: dict[str, int] = {}
+        self.computing: dict[str, float] = {}
+        self.recording: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def logger(self) -> logging.Logger:
+        """A logger of its own, so that nothing is printed beside the progress."""
+        logger = logging.Logger("ml_assets.progress", logging.DEBUG)
+        logger.addHandler(self)
+        return logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take what a run's event says; anything else logged is in the run's own log."""
+        event = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is None:
+            return
+        if event.is_asset_materialization:
+            name = event.asset_key.to_user_string()
+            self._add(self.recording if self.materialized.get(name) else self.computing, name)
+            self.materialized[name] = self.materialized.get(name, 0) + 1
+            self.done += 1
+            self._tell(name)
+        elif event.is_step_start:
+            self._since = time.monotonic()
+            self._tell(event.step_key)
+
+    def _add(self, seconds: dict[str, float], name: str) -> None:
+        now = time.monotonic()
+        seconds[name] = seconds.get(name, 0.0) + now - self._since
+        self._since = now
+
+    def _tell(self, asset: str) -> None:
+        if self.progress is not None:
+            self.progress(Progress(asset, self.done, self.total))
