@@ -1,0 +1,286 @@
+"""The report as tables of at most 100 columns, for a terminal or a pipe.
+
+Cells are `Text`, never markup: names of campaigns are full of brackets.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ml_assets.entities import EntityType
+from ml_assets.report import text
+from ml_assets.report.content import RESIDUAL_DAYS, AccountReport
+
+TIER_STYLES = {
+    "HIGH_PERFORMER": "green",
+    "MODERATE": "cyan",
+    "LOW": "yellow",
+    "UNDERPERFORMER": "red",
+    "INSUFFICIENT_DATA": "dim",
+}
+"""From the best tier down; also the order of the table of tiers."""
+
+RESIDUAL_WORTH_SAYING = 0.01
+"""Share of a level's spend that its children leave unexplained, from which the report says so."""
+
+PLURALS = {EntityType.CAMPAIGN: "campaigns", EntityType.ADSET: "adsets", EntityType.AD: "ads"}
+
+
+def draw(report: AccountReport, console: Console, *, top: int = 5) -> None:
+    """Print the report on `console`; `top` rows per level and list."""
+    _heading(report, console)
+    _tiers(report, console)
+    few = max(1, top) if len(report.levels) == 1 else max(1, top // 2 + 1)
+    _judged(report, console, "HIGH_PERFORMER", "Surest high performers: true CPL at most 0.7 x target", few)
+    _judged(report, console, "UNDERPERFORMER", "Surest underperformers: true CPL above 1.5 x target", few)
+    _fatigue(report, console, top)
+    _overlap(report, console, top)
+    _undecided(report, console, few)
+    _notes(report, console)
+
+
+def _heading(report: AccountReport, console: Console) -> None:
+    account = report.account
+    targets = report.judged.select("target_cpl", "target_source").drop_nulls().unique()
+    if targets.height == 1:
+        amount, source = targets.row(0)
+        source_words = {"own_cpl": "the account's own CPL of 28 days", "account": "set for the account"}
+        target = f"{text.money(amount)} ({source_words.get(source, source)})"
+    elif targets.height:
+        ordered = targets["target_cpl"].sort()
+        target = f"{text.money(ordered[0])} to {text.money(ordered[-1])}"
+    else:
+        target = "none: no target is set and there are no leads to take one from"
+    name = text.clean(account["name"], account["account_id"])
+    console.print(Text(f"{name}: {report.date:%A, %Y-%m-%d}", style="bold"))
+    console.print(
+        Text(
+            f"Money in {account['currency'] or 'an unknown currency'}, days in "
+            f"{account['timezone'] or 'UTC (assumed)'}, figures as read until {text.moment(report.as_of)}.\n"
+            f"Target cost per lead (T): {target}.",
+            style="dim",
+        )
+    )
+
+
+def _table(console: Console, title: str, columns: Sequence[tuple[str, str]]) -> Table:
+    """A table of (heading, justification); lines are drawn only where a terminal shows them."""
+    table = Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD if console.is_terminal and not console.legacy_windows else None,
+        pad_edge=False,
+        show_edge=False,
+        header_style="dim",
+    )
+    for heading, justify in columns:
+        flexible = heading in {"name", "because", "shares its audience with"}
+        table.add_column(
+            heading,
+            justify="right" if justify == "right" else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            ratio=None,
+            min_width=16 if flexible else None,
+        )
+    return table
+
+
+def _tiers(report: AccountReport, console: Console) -> None:
+    counted = report.tiers()
+    columns = [("tier", "left"), *((PLURALS[level], "right") for level in report.levels)]
+    columns.append(("spend 14 d of " + PLURALS[report.levels[-1]], "right"))
+    table = _table(console, "Tiers", columns)
+    for tier in (*TIER_STYLES, None):
+        of_tier = counted.filter(pl.col("tier").eq_missing(pl.lit(tier, dtype=pl.String)))
+        if of_tier.is_empty() and tier is None:
+            continue
+        word = "leads are not the goal" if tier is None else text.tier(tier)
+        table.add_row(
+            Text(word, style=TIER_STYLES.get(tier or "", "dim")),
+            *(
+                text.count(of_tier.filter(pl.col("entity_type") == level.value)["entities"].sum())
+                for level in report.levels
+            ),
+            text.money(of_tier.filter(pl.col("entity_type") == report.levels[-1].value)["spend_14d"].sum()),
+        )
+    console.print()
+    console.print(table)
+    moves = counted.select(pl.col("up").sum(), pl.col("down").sum()).row(0)
+    changed = (
+        f"{moves[0]} moved up and {moves[1]} down on this day."
+        if any(moves)
+        else "No tier changed on this day."
+    )
+    console.print(Text(f"{changed} on this day.", style="dim"))
+
+
+def _judged(report: AccountReport, console: Console, tier: str, title: str, top: int) -> None:
+    rows = report.surest(tier, top)
+    console.print()
+    if rows.is_empty():
+        console.print(Text(f"{title}: none.", style="dim"))
+        return
+    table = _table(
+        console,
+        title,
+        [
+            ("level", "left"),
+            ("name", "left"),
+            ("CPL [80 % interval]", "right"),
+            ("T", "right"),
+            ("P(tier)", "right"),
+            ("leads 14 d", "right"),
+            ("spend 14 d", "right"),
+            ("tier before", "left"),
+        ],
+    )
+    for row in rows.to_dicts():
+        table.add_row(
+            row["entity_type"],
+            _name(row),
+            text.interval(row["cpl_shrunk"], row["cpl_shrunk_lo_80"], row["cpl_shrunk_hi_80"]),
+            text.money(row["target_cpl"]),
+            Text(text.share(row["confidence_score"]), style=TIER_STYLES[tier]),
+            text.count(row["leads_14d"]),
+            text.money(row["spend_14d"]),
+            text.before(row["previous_tier"], row["tier_change_direction"], row["days_in_tier"]),
+        )
+    console.print(table)
+
+
+def _name(row: dict[str, Any]) -> Text:
+    name = Text(text.clean(row["name"], row["entity_id"]))
+    if row["parent_name"]:
+        name.append(f" in {text.clean(row['parent_name'], '')}", style="dim")
+    return name
+
+
+def _fatigue(report: AccountReport, console: Console, top: int) -> None:
+    if EntityType.AD not in report.levels:
+        return
+    rows = report.fatigued(top)
+    if rows.is_empty():
+        return
+    table = _table(
+        console,
+        "Creatives that tire: CTR below 0.8 of its best",
+        [
+            ("name", "left"),
+            ("verdict", "left"),
+            ("P(tired)", "right"),
+            ("CTR 7 d", "right"),
+            ("days left [80 %]", "right"),
+            ("frequency 7 d", "right"),
+            ("spend 7 d", "right"),
+        ],
+    )
+    for row in rows.to_dicts():
+        frequency = row["frequency_7d"]
+        table.add_row(
+            _name(row),
+            str(row["fatigue_verdict"]).lower().replace("_", " "),
+            text.share(row["creative_fatigue_score"] / 100),
+            text.share(row["ctr_7d"], 2),
+            text.days(row["days_to_fatigue"], row["days_to_fatigue_lo_80"], row["days_to_fatigue_hi_80"]),
+            text.DASH if frequency is None else f"{frequency:.1f}",
+            text.money(row["spend_7d"]),
+        )
+    console.print()
+    console.print(table)
+
+
+def _overlap(report: AccountReport, console: Console, top: int) -> None:
+    if EntityType.ADSET not in report.levels:
+        return
+    rows = report.overlapping(top)
+    if rows.is_empty():
+        return
+    table = _table(
+        console,
+        "Adsets that bid for the same people (declared targeting)",
+        [
+            ("name", "left"),
+            ("shares its audience with", "left"),
+            ("overlap", "right"),
+            ("spend 14 d, both", "right"),
+        ],
+    )
+    for row in rows.to_dicts():
+        table.add_row(
+            _name(row),
+            text.clean(row["overlap_name"], row["overlap_with"] or text.DASH),
+            text.share(row["audience_overlap_score"]),
+            text.money((row["spend_14d"] or 0.0) + (row["overlap_spend_14d"] or 0.0)),
+        )
+    console.print()
+    console.print(table)
+
+
+def _undecided(report: AccountReport, console: Console, top: int) -> None:
+    rows = report.undecided(top)
+    if rows.is_empty():
+        return
+    table = _table(
+        console,
+        "Not enough data for a tier yet",
+        [
+            ("level", "left"),
+            ("name", "left"),
+            ("leads 14 d", "right"),
+            ("spend 14 d", "right"),
+            ("needs", "left"),
+        ],
+    )
+    for row in rows.to_dicts():
+        wanted = json.loads(row["needs"]) if row["needs"] else None
+        table.add_row(
+            row["entity_type"],
+            _name(row),
+            text.count(row["leads_14d"]),
+            text.money(row["spend_14d"]),
+            text.needs(wanted) if wanted else text.clean(row["reason"], text.DASH),
+        )
+    console.print()
+    console.print(table)
+
+
+def _notes(report: AccountReport, console: Console) -> None:
+    notes = [
+        f"No {level.value} has been judged on this date: `ml-assets run --from {report.date} "
+        f"--to {report.date} --level {level.value}`."
+        for level in report.missing_levels()
+    ]
+    for level, spend, residual in report.residuals.rows():
+        child = EntityType(level).child
+        if child is not None and spend and abs(residual) / spend >= RESIDUAL_WORTH_SAYING:
+            notes.append(
+                f"{text.share(abs(residual) / spend, 1)} of the spend of {PLURALS[EntityType(level)]} in "
+                f"{RESIDUAL_DAYS} days ({text.money(abs(residual))}) is "
+                f"{'not in' if residual > 0 else 'more in'} their {PLURALS[child]} as delivered; "
+                "each level is judged on its own figures."
+            )
+    delivered = report.judged.filter(pl.col("spend_7d") > 0)
+    for column, words in (
+        ("clicks_7d", "clicks"),
+        ("leads_7d", "leads"),
+        ("frequency_7d", "7-day frequency"),
+    ):
+        if delivered.height and delivered.get_column(column).null_count() == delivered.height:
+            notes.append(f"The source has no {words}; what needs them stays empty.")
+    if report.rejected_rows:
+        notes.append(
+            f"{text.count(report.rejected_rows)} rows of the source were set aside as impossible; "
+            "`ml-assets doctor` lists the reasons."
+        )
+    if not notes:
+        return
+    console.print()
+    for note in notes:
+        console.print(Text(f"Note: {note}"))

@@ -1,0 +1,87 @@
+"""How values read in the terminal: money, shares, intervals, tiers and names."""
+
+import datetime as dt
+import re
+from typing import Any, SupportsFloat
+
+DASH = "-"
+
+CENTS_BELOW = 1000
+"""Amounts from here on are shown without cents."""
+
+TIER_WORDS = {
+    "HIGH_PERFORMER": "high performer",
+    "MODERATE": "moderate",
+    "LOW": "low",
+    "UNDERPERFORMER": "underperformer",
+    "INSUFFICIENT_DATA": "insufficient data",
+}
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def clean(name: str | None, otherwise: str) -> str:
+    """A name on one line without control characters; `otherwise` where there is none."""
+    return _CONTROL.sub(" ", name or "").strip() or otherwise
+
+
+def money(value: SupportsFloat | None) -> str:
+    """An amount in the account's currency; cents only below CENTS_BELOW."""
+    if value is None:
+        return DASH
+    amount = float(value)
+    return f"{amount:,.2f}" if abs(amount) < CENTS_BELOW else f"{amount:,.0f}"
+
+
+def count(value: SupportsFloat | None) -> str:
+    """A number of things."""
+    return DASH if value is None else f"{float(value):,.0f}"
+
+
+def share(value: float | None, digits: int = 0) -> str:
+    """A fraction as a percentage."""
+    return DASH if value is None else f"{100 * value:.{digits}f} %"
+
+
+def interval(middle: float | None, low: float | None, high: float | None, form: Any = money) -> str:  # noqa: ANN401 - any formatting function
+    """`middle [low to high]`; an open end where a bound is missing."""
+    if middle is None:
+        return DASH
+    return f"{form(middle)} [{form(low)} to {form(high)}]"
+
+
+def days(value: float | None, low: float | None, high: float | None) -> str:
+    """Days ahead with their interval."""
+    if value is None:
+        return DASH
+    upper = "year+" if high is None else f"{high:.0f}"
+    return f"{value:.0f} [{DASH if low is None else f'{low:.0f}'} to {upper}]"
+
+
+def tier(value: str | None) -> str:
+    """A tier in words."""
+    return TIER_WORDS.get(value or "", value or DASH).replace("_", " ")
+
+
+def before(previous: str | None, direction: str | None, days_in_tier: int | None) -> str:
+    """What the tier was before today, or for how long it has stood."""
+    if direction in {"up", "down"} and previous:
+        return f"{direction} from {tier(previous)}"
+    if days_in_tier is None:
+        return DASH
+    return "new" if days_in_tier <= 1 else f"for {days_in_tier} days"
+
+
+def needs(value: dict[str, Any] | None) -> str:
+    """What has to come until a tier can be named."""
+    parts = [
+        f"{key.replace('_', ' ')} {money(amount) if isinstance(amount, float) else amount}"
+        for key, amount in (value or {}).items()
+        if amount is not None
+    ]
+    return " or ".join(parts) or DASH
+
+
+def moment(value: dt.datetime | None) -> str:
+    """A point in time, UTC."""
+    return DASH if value is None else f"{value:%Y-%m-%d %H:%M} UTC"
