@@ -120,6 +120,7 @@ def test_dispersion_of_the_true_rates_is_the_configured_one() -> None:
 def test_incidents_show_where_the_truth_says(source: SyntheticSource, days: pl.DataFrame) -> None:
     incidents = source.truth.incidents
     assert incidents.height == 6
+    assert incidents["last_date"].max() == END
     assert set(incidents["entity_type"]) == set(LEVELS)
     assert (incidents["onset"] >= END - dt.timedelta(days=60)).all()
     for kind, entity_id, onset, last, factor in incidents.select(

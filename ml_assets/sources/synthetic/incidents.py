@@ -60,7 +60,8 @@ def ads_of(tree: Tree, incident: Incident) -> np.ndarray:
 def plan_incidents(config: SyntheticConfig, tree: Tree, spend: np.ndarray) -> list[Incident]:
     """Incidents on entities that deliver throughout; `spend` is the undisturbed spend, [ads, days].
 
-    Fewer than asked where no entity is fit. No two share a campaign while there are campaigns enough.
+    Fewer than asked where no entity is fit. No two share a campaign while there are campaigns enough. The
+    last one still runs on the last day.
     """
     rng = config.rng("incidents")
     days = config.days
@@ -74,6 +75,8 @@ def plan_incidents(config: SyntheticConfig, tree: Tree, spend: np.ndarray) -> li
         if days - length <= earliest:
             break
         onset = int(rng.integers(earliest, days - length))
+        if number == config.incidents - 1:
+            onset = days - length
         live = (spend[:, onset - 7 : onset + length] > 0).all(axis=1)
         weight = np.where(live & tree.seeks_leads[tree.ads.campaign], spend[:, onset], 0.0)
         index = _index(tree, level)
