@@ -1,4 +1,4 @@
-"""A backfill in this process, without daemon or webserver: few runs, in the right order, on the real instance.
+"""A backfill in this process, without daemon or webserver: few runs, in order, on the real instance.
 
 The runs and materializations are those the UI shows. What an asset does with a partition is in `assets`.
 """
@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 import dagster as dg
+import polars as pl
 
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
@@ -23,6 +24,7 @@ from ml_assets.defs.resources import DatabaseResource
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.errors import RunFailedError, UsageError
 from ml_assets.features.inputs import LOOKBACK_DAYS
+from ml_assets.settings import settings
 from ml_assets.storage.engine import create_engine
 from ml_assets.storage.reads import insight_days, read_accounts
 from ml_assets.storage.schema import require_head
@@ -106,40 +108,52 @@ def run_range(
     ready, RunFailedError with the first failure's sentence where a run does not finish.
     """
     began = time.monotonic()
-    parts = plan(start, end, entity_types, assets, instance=instance, database_url=database_url)
-    meter = _Meter(sum(part.partition_count for part in parts), progress)
+    chosen, levels = _checked(start, end, entity_types, assets)
+    meter = _Meter(progress)
     job = dg.Definitions(
         assets=ASSETS,
         resources={"database": DatabaseResource(url=database_url or "")},
         loggers={"progress": dg.LoggerDefinition(lambda _: meter.logger())},
     ).resolve_implicit_global_asset_job_def()
     run_ids: list[str] = []
-    for part in parts:
-        result = job.execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey(name) for name in part.assets],
-            run_config={"loggers": {"progress": {}}},
-            tags=part.tags,
-            raise_on_error=False,
-        )
-        run_ids.append(result.run_id)
-        if not result.success:
-            raise RunFailedError(f"Run {result.run_id} failed: {_first_failure(result.all_events)}")
+
+    def execute(parts: Sequence[RunPart]) -> None:
+        meter.total = meter.done + sum(part.partition_count for part in parts)
+        for part in parts:
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey(name) for name in part.assets],
+                run_config={"loggers": {"progress": {}}},
+                tags=part.tags,
+                raise_on_error=False,
+            )
+            run_ids.append(result.run_id)
+            if not result.success:
+                raise RunFailedError(f"Run {result.run_id} failed: {_first_failure(result.all_events)}")
+
+    engine = create_engine(database_url)
+    try:
+        require_head(engine)
+        history: list[RunPart] = []
+        if {"features", "classifications"} & set(chosen):
+            first = max(settings().first_date, start - dt.timedelta(days=LOOKBACK_DAYS))
+            with engine.connect() as connection:
+                missing = missing_insights(connection, instance, first, start)
+            execute(missing)
+            with engine.connect() as connection:
+                history = missing_entity_metrics(connection, instance, first, start, levels)
+    finally:
+        engine.dispose()
+    execute([*history, *(RunPart(chosen, group, start, end) for group in _neighbouring(levels))])
     return RunSummary(
         tuple(run_ids), meter.materialized, time.monotonic() - began, meter.computing, meter.recording
     )
 
 
-def plan(
-    start: dt.date,
-    end: dt.date,
-    entity_types: Sequence[EntityType] = LEVELS,
-    assets: Sequence[str] = ASSET_NAMES,
-    *,
-    instance: dg.DagsterInstance,
-    database_url: str | None = None,
-) -> list[RunPart]:
-    """The runs of a backfill, in order; arguments and errors as `run_range`."""
+def _checked(
+    start: dt.date, end: dt.date, entity_types: Sequence[EntityType], assets: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[EntityType, ...]]:
+    """The assets and levels in the order of the graph; UsageError for what is not there."""
     unknown = sorted(set(assets) - set(ASSET_NAMES))
     if unknown or not assets:
         raise UsageError(
@@ -147,61 +161,66 @@ def plan(
         )
     if not entity_types:
         raise UsageError(f"No level is chosen; there are {', '.join(LEVELS)}.")
-    days = [dt.date.fromisoformat(key) for key in date_partitions.get_partition_keys()]
-    if not days[0] <= start <= end <= days[-1]:
+    days = date_partitions.get_partition_keys()
+    if start > end or start.isoformat() not in days or end.isoformat() not in days:
         raise UsageError(
             f"The days {start} to {end} are not a range within {days[0]} to {days[-1]}; an earlier first "
             "day is set by ML_ASSETS_START_DATE."
         )
-    chosen = tuple(name for name in ASSET_NAMES if name in assets)
-    levels = [level for level in LEVELS if level in entity_types]
-    engine = create_engine(database_url)
-    try:
-        require_head(engine)
-        with engine.connect() as connection:
-            history = (
-                _history(
-                    connection,
-                    instance,
-                    max(days[0], start - dt.timedelta(days=LOOKBACK_DAYS)),
-                    start,
-                    levels,
-                )
-                if {"features", "classifications"} & set(chosen)
-                else []
-            )
-    finally:
-        engine.dispose()
-    return [*history, *(RunPart(chosen, group, start, end) for group in _neighbouring(levels))]
+    return (
+        tuple(name for name in ASSET_NAMES if name in assets),
+        tuple(level for level in LEVELS if level in entity_types),
+    )
 
 
-def _history(
+def missing_insights(
+    connection: "Connection", instance: dg.DagsterInstance, first: dt.date, start: dt.date
+) -> list[RunPart]:
+    """Days of [first, start) without figures of an account with a source, which was never asked for them."""
+    pulled = read_accounts(connection).filter(pl.col("source").is_not_null())
+    if pulled.is_empty() or start <= first:
+        return []
+    there = (
+        insight_days(connection, first, start - dt.timedelta(days=1), pulled["config_id"].to_list())
+        .group_by("date")
+        .agg(pl.col("config_id").n_unique().alias("accounts"))
+        .filter(pl.col("accounts") == pulled.height)["date"]
+    )
+    days = [day for day in _days(first, start) if day not in set(there)]
+    return _never_materialized(instance, "insights", LEVELS, days)
+
+
+def missing_entity_metrics(
     connection: "Connection",
     instance: dg.DagsterInstance,
     first: dt.date,
     start: dt.date,
     levels: Sequence[EntityType],
 ) -> list[RunPart]:
-    """What features of `start` look back on, in [first, start), and was never materialized."""
-    before = start - dt.timedelta(days=1)
-    if before < first:
+    """Days of [first, start) from the first figures on whose entity metrics were never materialized.
+
+    Features would conform them from the insights, at every run again.
+    """
+    if start <= first:
         return []
-    pulled = read_accounts(connection)["source"].is_not_null().any()
-    if pulled:
-        assets, wanted = ("insights", "entity_metrics"), LEVELS
-    else:
-        assets, wanted = ("entity_metrics",), levels[-1].path
-        there = insight_days(connection, first, before)["date"]
-        if there.is_empty():
-            return []
-        first = max(first, there.min())
-    complete = [instance.get_materialized_partitions(dg.AssetKey(name)) for name in assets]
-    missing = [
-        date
-        for date in (first + dt.timedelta(days=offset) for offset in range((start - first).days))
-        if any(partition_key(date, level) not in keys for level in wanted for keys in complete)
-    ]
-    return [RunPart(assets, tuple(wanted), begin, end) for begin, end in _ranges(missing)]
+    there = insight_days(connection, first, start - dt.timedelta(days=1)).sort("date")
+    if there.is_empty():
+        return []
+    return _never_materialized(instance, "entity_metrics", levels[-1].path, _days(there["date"][0], start))
+
+
+def _never_materialized(
+    instance: dg.DagsterInstance, asset: str, levels: Sequence[EntityType], days: Sequence[dt.date]
+) -> list[RunPart]:
+    """Runs of `asset` over those of `days` that lack a materialization at any of the levels."""
+    complete = instance.get_materialized_partitions(dg.AssetKey(asset))
+    missing = [day for day in days if any(partition_key(day, level) not in complete for level in levels)]
+    return [RunPart((asset,), tuple(levels), begin, end) for begin, end in _ranges(missing)]
+
+
+def _days(first: dt.date, end: dt.date) -> list[dt.date]:
+    """Every day of [first, end)."""
+    return [first + dt.timedelta(days=offset) for offset in range((end - first).days)]
 
 
 def _ranges(days: Sequence[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
@@ -237,9 +256,9 @@ def _first_failure(events: Sequence[dg.DagsterEvent]) -> str:
 class _Meter(logging.Handler):
     """Counts materializations as Dagster logs them, and times computing apart from recording."""
 
-    def __init__(self, total: int, progress: Callable[[Progress], None] | None) -> None:
+    def __init__(self, progress: Callable[[Progress], None] | None) -> None:
         super().__init__(logging.DEBUG)
-        self.total = total
+        self.total = 0
         self.progress = progress
         self.done = 0
         self.materialized: dict[str, int] = {}
@@ -258,13 +277,13 @@ class _Meter(logging.Handler):
         event = getattr(record, "dagster_meta", {}).get("dagster_event")
         if event is None:
             return
-        if event.is_asset_materialization:
+        if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
             name = event.asset_key.to_user_string()
             self._add(self.recording if self.materialized.get(name) else self.computing, name)
             self.materialized[name] = self.materialized.get(name, 0) + 1
             self.done += 1
             self._tell(name)
-        elif event.is_step_start:
+        elif event.event_type == dg.DagsterEventType.STEP_START:
             self._since = time.monotonic()
             self._tell(event.step_key)
 

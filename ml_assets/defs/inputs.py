@@ -38,15 +38,20 @@ class CurrentMetrics:
 
 
 def conform_days(
-    connection: "Connection", start: dt.date, end: dt.date, config_ids: Sequence[int]
+    connection: "Connection",
+    start: dt.date,
+    end: dt.date,
+    config_ids: Sequence[int],
+    entities: pl.DataFrame,
 ) -> pl.DataFrame:
     """Entity metrics of all levels for the days [start, end] from the current insights (`ENTITY_METRICS`).
 
+    `entities` (schema `ENTITIES`) are all of the accounts.
     `known_at` is the newest reading that went into a level's figures of the day, its children's included:
     a stored day is stale exactly when insights hold a newer one.
     """
     insights = read_insights(connection, start, end, LEVELS, config_ids)
-    metrics = conform_insights(insights, read_entities(connection, LEVELS, config_ids))
+    metrics = conform_insights(insights, entities)
     newest = _newest_by_level(insights.filter(pl.col("window_days") == 1))
     return conform(
         metrics.drop("known_at").join(newest, on=_LEVEL_DAY, how="left"), ENTITY_METRICS, "entity metrics"
@@ -59,6 +64,7 @@ def entity_metrics_for(
     end: dt.date,
     entity_types: Sequence[EntityType],
     config_ids: Sequence[int],
+    entities: pl.DataFrame,
 ) -> CurrentMetrics:
     """Entity metrics of the levels for the days [start, end], never older than the insights.
 
@@ -84,6 +90,7 @@ def entity_metrics_for(
         stale.select(pl.col("date").min()).item(),
         stale.select(pl.col("date").max()).item(),
         stale["config_id"].unique().to_list(),
+        entities,
     ).filter(pl.col("entity_type").is_in([level.value for level in entity_types]))
     frame = pl.concat(
         [
@@ -104,10 +111,11 @@ def read_feature_inputs(
     """
     start = scope.keys.start - dt.timedelta(days=lookback_days)
     end = scope.keys.end
-    current = entity_metrics_for(connection, start, end, scope.keys.levels_above, scope.config_ids)
+    entities = read_entities(connection, LEVELS, scope.config_ids)
+    current = entity_metrics_for(connection, start, end, scope.keys.levels_above, scope.config_ids, entities)
     inputs = FeatureInputs(
         accounts=scope.accounts.drop("last_finished_date", strict=False),
-        entities=read_entities(connection, LEVELS, scope.config_ids),
+        entities=entities,
         versions=read_entity_versions(connection, scope.config_ids),
         metrics=current.frame,
         development=read_lead_development(connection, start, end, scope.config_ids),

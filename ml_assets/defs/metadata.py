@@ -36,15 +36,17 @@ def report(
     figures: Mapping[str, pl.Expr],
     preview: Sequence[str],
     preview_by: str,
+    entities: pl.DataFrame,
     table_rows: int,
     notes: Sequence[str] = (),
     common: Mapping[str, int | float | str] | None = None,
 ) -> dg.MaterializeResult:
     """The result of a run, with metadata of its own for each partition.
 
-    `rows` are the rows written for all partitions, `figures` aggregate those of one; `preview` names the
-    columns of the preview table, whose rows are the largest by `preview_by`. `notes` are sentences, `common`
-    is the same for all partitions of the run. `table_rows` counts the whole table.
+    `rows` are the rows written for all partitions, `figures` aggregate those of one. `preview` names the
+    columns of the preview table beside the name (from `entities`) and id; its rows are the largest by
+    `preview_by`. `notes` are sentences, `common` is the same for all partitions of the run. `table_rows`
+    counts the whole table.
     """
     keys = scope.keys
     group = ["entity_type", date_column]
@@ -57,6 +59,12 @@ def report(
         rows.sort(preview_by, "entity_id", descending=[True, False], nulls_last=True)
         .group_by(group, maintain_order=True)
         .head(PREVIEW_ROWS)
+        .join(
+            entities.select("config_id", "entity_type", "entity_id", "name"),
+            on=["config_id", "entity_type", "entity_id"],
+            how="left",
+            maintain_order="left",
+        )
         .partition_by(group, as_dict=True)
     )
     for level, dates in keys.dates.items():
@@ -94,7 +102,7 @@ def markdown_table(frame: pl.DataFrame) -> str:
 def _preview(rows: pl.DataFrame | None, columns: Sequence[str]) -> dict[str, dg.MetadataValue]:
     if rows is None or rows.is_empty():
         return {}
-    return {"preview": dg.MetadataValue.md(markdown_table(rows.select(columns)))}
+    return {"preview": dg.MetadataValue.md(markdown_table(rows.select("name", "entity_id", *columns)))}
 
 
 def _empty_days(keys: RunKeys, counted: Mapping[object, object]) -> list[str]:

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from ml_assets.classification import CLASSIFICATIONS, LOOKBACK_DAYS, classify
+from ml_assets.classification import CLASSIFICATIONS, INSUFFICIENT_DATA, LOOKBACK_DAYS, TIERS, classify
 from ml_assets.defs.column_docs import CLASSIFICATIONS_DOCS
 from ml_assets.defs.inputs import read_feature_inputs
 from ml_assets.defs.keys import run_keys
@@ -12,11 +12,11 @@ from ml_assets.defs.partitions import own_and_levels_above, own_and_parent_level
 from ml_assets.defs.policies import HALF_YEAR_PER_RUN
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import Restriction, explained, open_finished_scope
+from ml_assets.entity_features import FEATURES
 from ml_assets.storage.counts import count_rows
-from ml_assets.storage.tables import MLClassification
+from ml_assets.storage.reads import read_table
+from ml_assets.storage.tables import MLClassification, MLFeatures
 from ml_assets.storage.writes import replace_partition
-
-TIERS = ("HIGH_PERFORMER", "MODERATE", "LOW", "UNDERPERFORMER", "INSUFFICIENT_DATA")
 
 
 @dg.asset(
@@ -48,7 +48,16 @@ def classifications(
         with engine.connect() as connection:
             scope = open_finished_scope(context, connection, keys, config)
             inputs, days_conformed = read_feature_inputs(connection, scope, LOOKBACK_DAYS)
-        classified = [classify(inputs, level, dates) for level, dates in keys.dates.items()]
+            known = read_table(
+                connection,
+                MLFeatures,
+                keys.start,
+                keys.end,
+                keys.levels,
+                scope.config_ids,
+                columns=tuple(FEATURES),
+            )
+        classified = [classify(inputs, level, dates, known) for level, dates in keys.dates.items()]
         rows = scope.rows_of(pl.concat(classified), "classification_date")
         for level, dates in keys.dates.items():
             with engine.begin() as connection:
@@ -71,14 +80,13 @@ def classifications(
             figures={
                 "accounts": pl.col("config_id").n_unique(),
                 "entities": pl.struct("config_id", "entity_id").n_unique(),
-                **{tier.lower(): (pl.col("tier") == tier).sum() for tier in TIERS},
+                **{tier.lower(): (pl.col("tier") == tier).sum() for tier in (*TIERS, INSUFFICIENT_DATA)},
                 "without_tier": pl.col("tier").is_null().sum(),
-                "insufficient_share": (pl.col("tier") == "INSUFFICIENT_DATA").mean(),
+                "insufficient_share": (pl.col("tier") == INSUFFICIENT_DATA).mean(),
                 "confidence_mean": pl.col("confidence_score").mean(),
                 "tier_changes": pl.col("tier_change_direction").is_in(["up", "down"]).sum(),
             },
             preview=[
-                "entity_id",
                 "tier",
                 "confidence_score",
                 "previous_tier",
@@ -86,6 +94,7 @@ def classifications(
                 "days_in_tier",
             ],
             preview_by="confidence_score",
+            entities=inputs.entities,
             table_rows=table_rows,
             common={"days_conformed_from_insights": days_conformed},
         )

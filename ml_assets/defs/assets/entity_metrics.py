@@ -13,6 +13,7 @@ from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import Restriction, explained, open_scope
 from ml_assets.frames import ENTITY_METRICS
 from ml_assets.storage.counts import count_rows
+from ml_assets.storage.reads import read_entities
 from ml_assets.storage.tables import MLEntityMetrics
 from ml_assets.storage.writes import replace_partition
 
@@ -43,7 +44,8 @@ def entity_metrics(
         keys = run_keys(context.partition_keys)
         with engine.connect() as connection:
             scope = open_scope(context, connection, keys, config)
-            conformed = conform_days(connection, keys.start, keys.end, scope.config_ids)
+            entities = read_entities(connection, config_ids=scope.config_ids)
+            conformed = conform_days(connection, keys.start, keys.end, scope.config_ids, entities)
         rows = scope.rows_of(conformed, "date")
         for level, dates in keys.dates.items():
             with engine.begin() as connection:
@@ -71,7 +73,8 @@ def entity_metrics(
                 "summed_from_children": (pl.col("delivered_level") != pl.col("entity_type")).sum(),
                 "residual_spend": pl.col("residual_spend").sum(),
             },
-            preview=["entity_id", "spend", "impressions", "clicks", "leads", "delivered_level"],
+            preview=["spend", "impressions", "clicks", "leads", "delivered_level"],
             preview_by="spend",
+            entities=entities,
             table_rows=table_rows,
         )

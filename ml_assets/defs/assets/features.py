@@ -80,7 +80,6 @@ def features(
                 "maturity_mean": pl.col("maturity").mean(),
             },
             preview=[
-                "entity_id",
                 "spend_7d",
                 "leads_7d",
                 "cpl_7d",
@@ -90,6 +89,7 @@ def features(
                 "insufficient_data",
             ],
             preview_by="spend_7d",
+            entities=inputs.entities,
             table_rows=table_rows,
             common={"days_conformed_from_insights": days_conformed},
         )

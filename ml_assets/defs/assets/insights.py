@@ -17,7 +17,7 @@ from ml_assets.defs.scope import AccountRestriction, Scope, explained, open_scop
 from ml_assets.frames import INSIGHTS
 from ml_assets.sources.registry import source_of
 from ml_assets.storage.counts import count_rows
-from ml_assets.storage.reads import read_insights
+from ml_assets.storage.reads import read_entities, read_insights
 from ml_assets.storage.tables import AdsInsight
 from ml_assets.storage.writes import store_delivery
 
@@ -66,6 +66,7 @@ def insights(
             rows = read_insights(
                 connection, keys.start, keys.end, keys.levels, scope.config_ids, window_days=1
             )
+            entities = read_entities(connection, keys.levels, scope.config_ids)
             table_rows = count_rows(connection, AdsInsight)
         return report(
             context,
@@ -78,8 +79,9 @@ def insights(
                 "spend": pl.col("spend").sum(),
                 "leads": pl.col("leads").sum(),
             },
-            preview=["entity_id", "spend", "impressions", "clicks", "leads", "known_at"],
+            preview=["spend", "impressions", "clicks", "leads", "known_at"],
             preview_by="spend",
+            entities=entities,
             table_rows=table_rows,
             notes=pulled.warnings,
             common={
