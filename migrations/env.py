@@ -1,9 +1,11 @@
 """Alembic's entry: runs the revisions on the connection it is given, or on the configured database."""
 
 import sqlalchemy as sa
-from alembic import context
+from alembic import command, context
+from alembic.runtime.migration import MigrationContext
 
 from ml_assets.storage.engine import create_engine
+from ml_assets.storage.schema import BASELINE, is_unstamped_legacy
 from ml_assets.storage.tables import Base
 
 
@@ -24,6 +26,13 @@ def run(connection: sa.Connection) -> None:
         context.run_migrations()
 
 
+def adopt(connection: sa.Connection) -> None:
+    """Take a database from before migrations for the baseline, when it is about to be upgraded."""
+    asked = getattr(context.config.cmd_opts, "cmd", [None])[0]
+    if asked is command.upgrade and is_unstamped_legacy(connection):
+        MigrationContext.configure(connection).stamp(context.script, BASELINE)
+
+
 def run_on_configured_database() -> None:
     engine = create_engine(context.config.attributes.get("url"))
     with engine.connect() as connection:
@@ -32,6 +41,7 @@ def run_on_configured_database() -> None:
             if driver is not None:
                 driver.execute("PRAGMA foreign_keys=OFF")
         with connection.begin():
+            adopt(connection)
             run(connection)
     engine.dispose()
 

@@ -29,6 +29,7 @@ def schema_of(table: sa.Table, columns: Sequence[str] | None = None) -> Schema:
     kinds: tuple[tuple[type[Any], pl.DataType], ...] = (
         (sa.Boolean, pl.Boolean()),
         (sa.Integer, pl.Int64()),
+        (sa.Numeric, pl.Float64()),
         (sa.Float, pl.Float64()),
         (sa.DateTime, UTC),
         (sa.Date, pl.Date()),
