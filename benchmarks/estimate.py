@@ -1,4 +1,4 @@
-"""Proof of the estimate: on accounts whose truth is known, do the intervals and tiers say what is so?
+"""Proof of the estimate: whether intervals and tiers say what is so, on accounts whose truth is known.
 
 `python -m benchmarks.estimate [--seeds 50] [--dates 30]` prints, over synthetic accounts as known on the
 morning after one date each: coverage of the 80 % intervals of `cpl_shrunk` (per level and per number of
@@ -9,10 +9,9 @@ import argparse
 import datetime as dt
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
-from ml_assets.classification import LOOKBACK_DAYS, TIERS, classify
+from ml_assets.classification import TIERS, classify
 from ml_assets.classification.bands import BOUNDARIES
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.entity_metrics import conform_insights
@@ -54,7 +53,9 @@ def make_account(seed: int, **config: object) -> Account:
     )
     described = source.entities()
     start = source.config.first_day
-    versions = source.insights(LEVELS, start, END, known_at).insights.with_columns(config_id=pl.lit(1, pl.Int64))
+    versions = source.insights(LEVELS, start, END, known_at).insights.with_columns(
+        config_id=pl.lit(1, pl.Int64)
+    )
     current = versions.sort("known_at").unique(KEY, keep="last", maintain_order=True)
     entities = described.entities.with_columns(config_id=pl.lit(1, pl.Int64))
     inputs = FeatureInputs(
@@ -72,9 +73,7 @@ def judge(account: Account, seed: int) -> pl.DataFrame:
     frames: list[pl.DataFrame] = []
     for level in LEVELS:
         features = compute_features(account.inputs, level, [END])
-        tiers = classify(account.inputs, level, [END], features).select(
-            "entity_id", "tier", "probabilities"
-        )
+        tiers = classify(account.inputs, level, [END], features).select("entity_id", "tier", "probabilities")
         true = account.source.truth.true_cpl(level, END - dt.timedelta(days=13), END)
         frames.append(
             features.filter(pl.col("cpl_shrunk").is_not_null(), pl.col("spend_14d") > 0)
@@ -101,9 +100,9 @@ def coverage(judged: pl.DataFrame) -> pl.DataFrame:
     rows = judged.with_columns(inside=inside, leads=leads)
     strata = rows.group_by("entity_type", "leads").agg(pl.len().alias("n"), pl.col("inside").mean())
     whole = rows.group_by("entity_type").agg(pl.len().alias("n"), pl.col("inside").mean())
-    return pl.concat(
-        [whole.with_columns(leads=pl.lit("all")).select(strata.columns), strata]
-    ).sort("entity_type", "leads")
+    return pl.concat([whole.with_columns(leads=pl.lit("all")).select(strata.columns), strata]).sort(
+        "entity_type", "leads"
+    )
 
 
 def calibration_error(judged: pl.DataFrame) -> pl.DataFrame:

@@ -84,7 +84,9 @@ class EntityFeatures:
         "impressions_7d / sum of daily reach: a lower bound of the frequency"
     )
 
-    best_day_of_week: int | None = _doc("ISO weekday of the highest shrunk lead rate, 8 weeks; null < 20 leads")
+    best_day_of_week: int | None = _doc(
+        "ISO weekday of the highest shrunk lead rate, 8 weeks; null < 20 leads"
+    )
     worst_day_of_week: int | None = _doc("ISO weekday of the lowest shrunk lead rate, 8 weeks")
 
     share_of_parent_spend: float | None = _doc("spend_7d / the parent's own spend_7d")
@@ -101,7 +103,9 @@ class EntityFeatures:
     overlap_with: str | None = _doc("Adset id of the most alike active sibling")
     overlap_method: str | None = _doc("How the overlap was judged: declared_targeting")
 
-    creative_fatigue_score: float | None = _doc("100 * P(CTR now < 0.8 * CTR at its best), others allowed for")
+    creative_fatigue_score: float | None = _doc(
+        "100 * P(CTR now < 0.8 * CTR at its best), others allowed for"
+    )
     fatigue_verdict: str | None = _doc(
         "FRESH, WATCH, LIMITED, FATIGUED; or AUDIENCE_SATURATED, MARKET, TRACKING, LEARNING, UNKNOWN"
     )
@@ -115,7 +119,9 @@ class EntityFeatures:
     cpl_shrunk: float | None = _doc("T / posterior median of the relative lead rate, 14 days")
     cpl_shrunk_lo_80: float | None = _doc("Lower end of the 80 % interval of the true CPL")
     cpl_shrunk_hi_80: float | None = _doc("Upper end of the 80 % interval of the true CPL")
-    expected_leads: float | None = _doc("e: leads the spend of 14 days would have brought at T, so far visible")
+    expected_leads: float | None = _doc(
+        "e: leads the spend of 14 days would have brought at T, so far visible"
+    )
     maturity: float | None = _doc("Share of the 14 days' final leads visible now, spend-weighted")
     posterior_shape: float | None = _doc("Shape of the Gamma posterior of the relative lead rate r = T/CPL")
     posterior_rate: float | None = _doc("Rate of the same Gamma; its mean is shape / rate")

@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 
 from ml_assets.classification.bands import (
-    BOUNDARIES,
     INSUFFICIENT_DATA,
     TIERS,
     band_masses,
@@ -27,7 +26,7 @@ from ml_assets.features.estimates import (
     grid_for,
     is_under_floor,
 )
-from ml_assets.features.grid import FloatArray, LevelGrid, TreeGrid
+from ml_assets.features.grid import LevelGrid, TreeGrid
 from ml_assets.features.inputs import LOOKBACK_DAYS as FEATURE_LOOKBACK_DAYS
 from ml_assets.features.inputs import FeatureInputs
 from ml_assets.frames import KEY, UTC, Schema, empty, fill_missing
@@ -72,7 +71,7 @@ SNAPSHOT = (
 def classify(
     inputs: FeatureInputs, entity_type: EntityType, dates: Sequence[dt.date], features: pl.DataFrame
 ) -> pl.DataFrame:
-    """Classify every entity that `features` (schema `FEATURES`, this level and dates) has, as `CLASSIFICATIONS`.
+    """Classify every entity of `features` (schema `FEATURES`, this level and dates), as `CLASSIFICATIONS`.
 
     `inputs.metrics` reaches `LOOKBACK_DAYS` back. Sorted by account, entity and date. Raises NotReadyError
     where a date has figures of the level but no features.
@@ -251,9 +250,7 @@ def _why_insufficient() -> pl.Expr:
     return (
         pl.when("is_broken")
         .then(
-            pl.lit(
-                "The attribution setting changed within the last 7 days: figures before and after do not compare."
-            )
+            pl.lit("The attribution setting changed within 7 days: figures before and after do not compare.")
         )
         .when(pl.col("target_cpl").is_null())
         .then(

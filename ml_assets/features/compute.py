@@ -185,9 +185,11 @@ def _fatigue(estimates: TreeEstimates, state: pl.DataFrame, dates: int) -> dict[
     """Fatigue of the ads; the adset's learning state comes from `state`."""
     own = estimates.levels[EntityType.AD]
     adsets = estimates.levels[EntityType.ADSET].level
-    learning = np.zeros((adsets.keys.height, dates), dtype=bool)
+    learning = np.zeros((adsets.keys.height, dates), dtype=np.bool_)
     in_learning = state.filter(
-        pl.col("entity_type") == EntityType.ADSET.value, pl.col("learning_status") == "LEARNING"
+        pl.col("entity_type") == EntityType.ADSET.value,
+        pl.col("learning_status") == "LEARNING",
+        pl.col("row").is_not_null(),
     )
     learning[in_learning["row"].to_numpy(), in_learning["column"].to_numpy()] = True
     inside = np.maximum(estimates.at, 0)
@@ -195,8 +197,8 @@ def _fatigue(estimates: TreeEstimates, state: pl.DataFrame, dates: int) -> dict[
         own.level, inside, "clicks", "impressions", estimates.tree.start.isoweekday()
     )
     columns = fatigue_columns(own.level, inside, own.expected, dispersion, learning[own.level.parent.index])
-    if "clicks" in own.level.unknown and own.level.unknown["clicks"].all(axis=1).any():
-        blind = own.level.unknown["clicks"].any(axis=1)[:, None]
+    if "clicks" in own.level.unknown:
+        blind = np.any(own.level.unknown["clicks"], axis=1)[:, None]
         columns["creative_fatigue_score"] = np.where(blind, np.nan, columns["creative_fatigue_score"])
         columns["fatigue_verdict"] = np.where(blind, "", columns["fatigue_verdict"])
     return columns

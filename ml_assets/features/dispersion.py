@@ -17,9 +17,10 @@ def count_dispersion(
 ) -> FloatArray:
     """Variance over mean of the daily `events` of a level given `exposure`, 28 days: (accounts, dates).
 
-    Given an entity's total, its days are multinomial under Poisson with shares by exposure and the account's
-    weekday profile; the ratio of the squared deviations to their expectation is the dispersion. Shrunk to 1 by
-    `PRIOR_EVENTS`, between 1 and `MAX_DISPERSION`. `start_weekday` is the ISO weekday of the grid's first day.
+    Given an entity's total, its days are multinomial under Poisson with shares by exposure and the
+    account's weekday profile; the ratio of the squared deviations to their expectation is the dispersion.
+    Shrunk to 1 by `PRIOR_EVENTS`, between 1 and `MAX_DISPERSION`. `start_weekday` is the ISO weekday of the
+    grid's first day.
     """
     level = level.sampled()
     weekday = (np.arange(level.values[events].shape[1]) + start_weekday - 1) % _WEEK

@@ -6,6 +6,7 @@ The one place that turns figures into posteriors; features, classification and a
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -183,22 +184,21 @@ def _posteriors(
         counted = seen.seeks_leads[:, None] & ~np.isnan(seen.leads)
         n = np.where(counted, np.nan_to_num(seen.leads), 0.0)
         leads_dispersion = count_dispersion(level, at, "leads", "spend", weekday)
-        groups = {"parent": level.parent, "account": level.account, "sample": level.in_sample}
+        counted_here = partial(Counts, parent=level.parent, account=level.account, sample=level.in_sample)
         e = np.where(counted & (seen.target > 0), seen.visible_spend / seen.target, 0.0)
-        rate_counts.append(Counts(n=np.where(e > 0, n, 0.0), e=e, dispersion=leads_dispersion, **groups))
+        rate_counts.append(counted_here(n=np.where(e > 0, n, 0.0), e=e, dispersion=leads_dispersion))
         ctr_counts.append(
-            Counts(
+            counted_here(
                 n=seen.clicks,
                 e=np.nan_to_num(seen.impressions * level.account.spread(ctr_scale)),
                 dispersion=count_dispersion(level, at, "clicks", "impressions", weekday),
-                **groups,
             )
         )
         by_click = np.nan_to_num(
             np.where(counted, seen.visible_clicks, 0.0) * level.account.spread(cvr_scale)
         )
         cvr_counts.append(
-            Counts(n=np.where(by_click > 0, n, 0.0), e=by_click, dispersion=leads_dispersion, **groups)
+            counted_here(n=np.where(by_click > 0, n, 0.0), e=by_click, dispersion=leads_dispersion)
         )
     estimates: dict[EntityType, LevelEstimates] = {}
     posteriors = zip(

@@ -1,4 +1,4 @@
-"""Creative fatigue: has the click rate of an ad fallen by a fifth from its best, and is the ad the cause?
+"""Creative fatigue: whether the click rate of an ad fell by a fifth from its best through the ad itself.
 
 "Now" is the last 7 days, "best" the best 7 days since first delivery that do not overlap with now. Picking
 the best of many noisy weeks overstates it, so each week's rate is shrunk towards the ad's own rate so far by
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, polygamma, psi
 
-from ml_assets.features.inputs import LOOKBACK_DAYS
 from ml_assets.features.grid import MICROS, FloatArray, Groups, IntArray, LevelGrid, window_sum
+from ml_assets.features.inputs import LOOKBACK_DAYS
 
 WEEK = 7
 
@@ -94,7 +94,7 @@ def fatigue_columns(
     clicks_so_far = window_sum(level.values["clicks"], at, LOOKBACK_DAYS + 1)
     own_rate = np.divide(clicks_so_far, so_far, out=np.full(so_far.shape, np.nan), where=so_far > 0)
     first = level.first_delivery(at, LOOKBACK_DAYS)
-    best_day, best_mean, best_var = _best_week(level, weeks, at, own_rate, first)
+    best_day, best_mean, best_var = _best_week(weeks, at, own_rate, first)
     mean_now, var_now = _log_rate(clicks_now / widening, impressions_now / widening, own_rate)
     fallen = (np.log(policy.fall) + best_mean - mean_now) / np.sqrt(var_now + best_var * widening)
     others, others_var = _others_change(level, weeks, best_day, now)
@@ -145,7 +145,7 @@ def _log_rate(
 
 
 def _best_week(
-    level: LevelGrid, weeks: _Weeks, at: IntArray, own_rate: FloatArray, first: IntArray
+    weeks: _Weeks, at: IntArray, own_rate: FloatArray, first: IntArray
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Last day of the best earlier week, -1 without one, with the log of its rate: mean and variance.
 
@@ -164,7 +164,7 @@ def _best_week(
         whole = (np.arange(start, end) >= first[:, position, None] + WEEK - 1) & (shown > 0) & (centre > 0)
         rate = np.where(whole, rate, -1.0)
         best_day[:, position] = np.where(whole.any(axis=1), rate.argmax(axis=1) + start, -1)
-    entity = np.arange(best_day.shape[0])[:, None]
+    entity = np.arange(len(own_rate))[:, None]
     column = np.maximum(best_day, 0)
     mean, variance = _log_rate(weeks.clicks[entity, column], weeks.impressions[entity, column], own_rate)
     return best_day, mean, variance
@@ -226,7 +226,7 @@ def _verdict(
     frequency_now = weeks.impressions[entity, now] / np.maximum(reach_now, 1.0)
     frequency_then = weeks.impressions[entity, then] / np.maximum(reach_then, 1.0)
     repeated = known & (frequency_now >= policy.frequency_rise * frequency_then)
-    not_own = (raw_score >= policy.limited) & (score < policy.limited)
+    not_own = (raw_score >= policy.limited) & (score < policy.watch)
     return np.select(
         [
             (raw_score >= policy.limited) & (clicks < policy.tracking_loss),

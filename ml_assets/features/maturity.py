@@ -37,12 +37,12 @@ class Maturity:
     curve: FloatArray
     """c(k): (accounts, dates, 29), in (0, 1]."""
     age: IntArray
-    """Age in days, when last read, of the date itself: (accounts, dates). Earlier days are older by the lag."""
+    """Days of age of the date itself when last read: (accounts, dates). Earlier days are older."""
     assumed: np.ndarray
     """(accounts, dates): the curve rests on the default rather than on the account's own history."""
 
     def visible(self, lag: int) -> FloatArray:
-        """c of the day `lag` days before each date: (accounts, dates)."""
+        """Visible share of the day `lag` days before each date: (accounts, dates)."""
         age = np.clip(self.age + lag, 0, LAST_AGE)
         return np.take_along_axis(self.curve, age[:, :, None], axis=2)[:, :, 0]
 

@@ -1,9 +1,10 @@
-"""Audience overlap of adsets: how alike two siblings' declared targetings are, and how much they ran together.
+"""Audience overlap of adsets from what they declared, and how much of their spend ran together.
 
 Meta does not tell which people two adsets share; what is compared is what was declared, hence the method's
-name `declared_targeting`. Each dimension gives an overlap coefficient |A and B| / min(|A|, |B|): a broad set
-contains a narrow one, and a dimension one side leaves open overlaps wholly. The coefficients are joined as a
-weighted geometric mean, so two adsets in different countries do not overlap however alike they are otherwise.
+name `declared_targeting`. The overlap coefficient of two audiences is |A and B| / min(|A|, |B|). With the
+dimensions taken as independent it is the larger of two products over the dimensions: the share of A that
+lies in B, and the share of B that lies in A. So a broad audience contains a narrow one (1), two adsets in
+different countries do not overlap (0), and two that are narrow in different ways overlap in part.
 """
 
 import numpy as np
@@ -14,27 +15,38 @@ from ml_assets.features.grid import FloatArray, IntArray, LevelGrid
 METHOD = "declared_targeting"
 
 WEIGHTS: dict[str, float] = {
-    "age": 0.20,
-    "gender": 0.15,
-    "geography": 0.25,
-    "placements": 0.10,
-    "interests": 0.15,
-    "audiences": 0.15,
+    "age": 1.0,
+    "gender": 1.0,
+    "countries": 1.0,
+    "regions": 1.0,
+    "cities": 1.0,
+    "placements": 0.5,
+    "interests": 1.0,
+    "audiences": 1.0,
 }
-"""Weights of the dimensions; they sum to 1."""
+"""Exponent of each dimension's share; placements count half, since people use several."""
 
-SOFT_FLOOR = 0.2
-"""Least coefficient of interests and audiences: disjoint lists still share people."""
+OPEN_SHARE = 0.3
+"""Share of an open dimension that a list in it is taken to cover, where its size is not declared."""
+
+GENDER_SHARE = 0.5
+"""Share of all people that one gender covers."""
+
+DISJOINT_SHARE = 0.2
+"""Share two disjoint lists of interests or audiences are taken to have in common: they share people."""
 
 COMMON_DAYS = 30
 """Days over which common spend is measured."""
 
 _AGE_FROM, _AGE_TO = 13, 65
+_ALL_PLACEMENTS = ["facebook", "instagram", "audience_network", "messenger"]
 
 _LISTS: dict[str, tuple[str, str]] = {
     "gender": ("$.genders", r"\d+"),
-    "countries": ("$.geo_locations", r'"(?:countries"\s*:\s*\[[^\]]*|country"\s*:\s*"[^"]*)'),
-    "places": ("$.geo_locations", r'"key"\s*:\s*"?[^",}\]]+'),
+    "countries": ("$.geo_locations", r'"(?:countries"\s*:\s*\[[^\]]*|country"\s*:\s*"[^"]*")'),
+    "regions": ("$.geo_locations", r'"region_id"\s*:\s*"?[^",}\]]+'),
+    "region_keys": ("$.geo_locations.regions", r'"key"\s*:\s*"?[^",}\]]+'),
+    "cities": ("$.geo_locations.cities", r'"key"\s*:\s*"?[^",}\]]+'),
     "placements": ("$.publisher_platforms", r"[a-z_]+"),
     "interests": ("$.flexible_spec", r'"id"\s*:\s*"?[^",}\]]+'),
     "audiences": ("$.custom_audiences", r'"id"\s*:\s*"?[^",}\]]+'),
@@ -46,34 +58,30 @@ _LISTS: dict[str, tuple[str, str]] = {
 def targeting_likeness(pairs: pl.DataFrame) -> pl.DataFrame:
     """`pairs` (columns `targeting_a`, `targeting_b`: JSON texts) with `likeness` in [0, 1].
 
-    Null where either side is null or not JSON.
+    Symmetric. Null where either side is null or not a JSON object. An audience one side excludes and the
+    other aims at makes it 0.
     """
-    sides = [_declared(pl.col(f"targeting_{side}"), side) for side in ("a", "b")]
-    low = pl.max_horizontal("age_from_a", "age_from_b")
-    high = pl.min_horizontal("age_to_a", "age_to_b")
-    narrower = pl.min_horizontal(
-        pl.col("age_to_a") - pl.col("age_from_a") + 1, pl.col("age_to_b") - pl.col("age_from_b") + 1
+    excluded = pl.sum_horizontal(
+        _common(f"excluded_{one}", f"audiences_{other}") for one, other in (("a", "b"), ("b", "a"))
     )
-    excluded = pl.max_horizontal(
+    inside = pl.max_horizontal(
         *(
-            pl.col(f"excluded_{one}").list.set_intersection(f"audiences_{other}").list.len()
+            pl.sum_horizontal(
+                [weight * _share(name, one, other).log() for name, weight in WEIGHTS.items()],
+                ignore_nulls=False,
+            ).exp()
             for one, other in (("a", "b"), ("b", "a"))
         )
     )
-    coefficient = {
-        "age": ((high - low + 1) / narrower).clip(0.0, 1.0),
-        "gender": _coefficient("gender"),
-        "geography": _coefficient("countries") * _coefficient("places"),
-        "placements": _coefficient("placements"),
-        "interests": _coefficient("interests").clip(SOFT_FLOOR, 1.0),
-        "audiences": pl.when(excluded > 0)
-        .then(0.0)
-        .otherwise(_coefficient("audiences").clip(SOFT_FLOOR, 1.0)),
-    }
-    logs = [WEIGHTS[name] * value.log() for name, value in coefficient.items()]
     return (
-        pairs.with_columns(expression for side in sides for expression in side)
-        .with_columns(likeness=pl.sum_horizontal(logs, ignore_nulls=False).exp())
+        pairs.with_columns(
+            item for side in ("a", "b") for item in _declared(pl.col(f"targeting_{side}"), side)
+        )
+        .with_columns(_with_region_keys(side) for side in ("a", "b"))
+        .with_columns(likeness=pl.when(excluded > 0).then(0.0).otherwise(inside))
+        .with_columns(
+            pl.when(pl.col("age_from_a").is_not_null() & pl.col("age_from_b").is_not_null()).then("likeness")
+        )
         .select(*pairs.columns, "likeness")
     )
 
@@ -82,6 +90,7 @@ def _declared(targeting: pl.Expr, side: str) -> list[pl.Expr]:
     """The dimensions of one side as columns `<dimension>_<side>`; open ones are empty lists."""
     known = targeting.is_not_null() & targeting.str.contains(r"^\s*\{")
     suggested = targeting.str.contains(r'"advantage_audience"\s*:\s*1').fill_null(value=False)
+    none = pl.lit([], dtype=pl.List(pl.String))
 
     def age(path: str, default: int) -> pl.Expr:
         declared = targeting.str.json_path_match(path).cast(pl.Float64, strict=False)
@@ -89,15 +98,16 @@ def _declared(targeting: pl.Expr, side: str) -> list[pl.Expr]:
 
     def items(name: str) -> pl.Expr:
         path, item = _LISTS[name]
-        found = (
-            targeting.str.json_path_match(path).fill_null("").str.to_lowercase().str.extract_all(item.lower())
-        )
+        text = targeting.str.json_path_match(path).fill_null("").str.to_lowercase()
+        found = text.str.extract_all(item)
         if name == "countries":
-            codes = found.list.join(" ").str.extract_all(r'"[a-z]{2}"')
-            return pl.when(known).then(codes.list.unique())
-        if name == "interests":
-            found = pl.when(suggested).then(pl.lit([], dtype=pl.List(pl.String))).otherwise(found)
-        return pl.when(known).then(found.list.eval(pl.element().str.replace_all(r"[\s\"]", "")).list.unique())
+            found = found.list.join(" ").str.extract_all(r'"[a-z]{2}"')
+        if name == "interests":  # with Advantage+ audience they are a suggestion, not a limit
+            found = pl.when(suggested).then(none).otherwise(found)
+        if name == "placements":
+            found = pl.when(found.list.len() > 0).then(found).otherwise(pl.lit(_ALL_PLACEMENTS))
+        keys = found.list.eval(pl.element().str.replace(r'^"(key|id|region_id)"\s*:\s*"?', ""))
+        return pl.when(known).then(keys.list.unique())
 
     return [
         age("$.age_min", _AGE_FROM).alias(f"age_from_{side}"),
@@ -106,11 +116,32 @@ def _declared(targeting: pl.Expr, side: str) -> list[pl.Expr]:
     ]
 
 
-def _coefficient(name: str) -> pl.Expr:
-    """Overlap coefficient of two lists; 1 where either is open."""
-    a, b = pl.col(f"{name}_a"), pl.col(f"{name}_b")
-    smaller = pl.min_horizontal(a.list.len(), b.list.len())
-    return pl.when(smaller == 0).then(1.0).otherwise(a.list.set_intersection(b).list.len() / smaller)
+def _with_region_keys(side: str) -> pl.Expr:
+    """Regions named as such and those of the cities: a city lies in its region."""
+    return pl.col(f"regions_{side}").list.set_union(f"region_keys_{side}").alias(f"regions_{side}")
+
+
+def _common(one: str, other: str) -> pl.Expr:
+    return pl.col(one).list.set_intersection(pl.col(other)).list.len()
+
+
+def _share(name: str, own: str, other: str) -> pl.Expr:
+    """Share of the own side of a dimension that lies in the other side, in [0, 1]."""
+    if name == "age":
+        low = pl.max_horizontal("age_from_a", "age_from_b")
+        high = pl.min_horizontal("age_to_a", "age_to_b")
+        width = pl.col(f"age_to_{own}") - pl.col(f"age_from_{own}") + 1
+        return ((high - low + 1) / width).clip(0.0, 1.0)
+    mine, theirs = pl.col(f"{name}_{own}").list.len(), pl.col(f"{name}_{other}").list.len()
+    least = DISJOINT_SHARE if name in ("interests", "audiences") else 0.0
+    open_share = GENDER_SHARE if name == "gender" else OPEN_SHARE
+    return (
+        pl.when(theirs == 0)
+        .then(1.0)
+        .when(mine == 0)
+        .then(open_share)
+        .otherwise((_common(f"{name}_{own}", f"{name}_{other}") / mine).clip(least, 1.0))
+    )
 
 
 def overlap_columns(level: LevelGrid, at: IntArray, state: pl.DataFrame) -> pl.DataFrame:

@@ -34,12 +34,12 @@ class ShrinkagePolicy:
     max_shape: float = 20.0
     default_shape: float = 2.0
     """The shape without data; the likelihood takes over as counts come in."""
-    default_log_sd: float = 2.0
+    default_log_sd: float = 4.0
     """Spread of log(shape) around the default: how easily data move it."""
     root_shape: float = 1.0
     """Shape of the account's own prior around relative rate 1: worth one lead."""
     steps: int = 14
-    """Points of the grid on which the shape is integrated out."""
+    """Points of the grid on which the shape is looked for."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,7 @@ def _prior(
     *,
     above_is_realised: bool,
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and shape of each entity's prior, with the level's shape integrated out on a grid.
-
-    The log of the shape is averaged under its posterior, then the prior is formed at that shape.
-    """
+    """Mean and shape of each entity's prior, at the shape that makes the level's counts most likely."""
     grid = np.geomspace(policy.min_shape, policy.max_shape, policy.steps)
     log_prior = -0.5 * (np.log(grid / policy.default_shape) / policy.default_log_sd) ** 2
     effective = _effective_children(e, level.parent)
@@ -129,8 +126,7 @@ def _prior(
         scores[position] = log_prior[position] + sampled_account.total(
             _log_marginal(n[sampled], e[sampled], mean[sampled], prior_shape[sampled])
         )
-    weights = np.exp(scores - scores.max(axis=0))
-    log_shape = np.tensordot(np.log(grid), weights, axes=(0, 0)) / weights.sum(axis=0)
+    log_shape = _peak(np.log(grid), scores)
     return _prior_given(
         n,
         e,
@@ -141,6 +137,18 @@ def _prior(
         effective,
         above_is_realised=above_is_realised,
     )
+
+
+def _peak(log_grid: FloatArray, scores: FloatArray) -> FloatArray:
+    """Where `scores` (grid, ...) peak over an even grid, between the points by a parabola."""
+    best = scores.argmax(axis=0)
+    inner = np.clip(best, 1, log_grid.size - 2)
+    before, at, after = (np.take_along_axis(scores, (inner + step)[None], axis=0)[0] for step in (-1, 0, 1))
+    curvature = before - 2.0 * at + after
+    offset = np.divide(0.5 * (before - after), curvature, out=np.zeros_like(at), where=curvature < 0)
+    step = log_grid[1] - log_grid[0]
+    between = log_grid[inner] + np.clip(offset, -1.0, 1.0) * step
+    return np.where(best == inner, between, log_grid[best])
 
 
 def _prior_given(

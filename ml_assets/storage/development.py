@@ -7,12 +7,18 @@ import polars as pl
 import sqlalchemy as sa
 
 from ml_assets.entities import LEVELS
-from ml_assets.frames import LEAD_DEVELOPMENT, conform
+from ml_assets.frames import INSIGHTS, LEAD_DEVELOPMENT, conform
 from ml_assets.local_days import local_date, zones_of
+from ml_assets.storage.bulk import fetch
+from ml_assets.storage.keys import table_of
 from ml_assets.storage.reads import as_utc, read_accounts, read_insight_versions
+from ml_assets.storage.tables import AdsInsight
 
 MAX_FIRST_AGE_DAYS = 3
 """A day first read later than this says nothing on how its leads came in."""
+
+FROZEN_AGE_DAYS = 28
+"""Age at which Meta freezes a day; later readings add nothing."""
 
 _COLUMNS = ("config_id", "entity_type", "entity_id", "date", "known_at", "leads")
 
@@ -28,20 +34,55 @@ def read_lead_development(
     """Leads of each day of [start, end] visible at each age at which it was read, in LEAD_DEVELOPMENT.
 
     Per account from the topmost level that has figures, all entities together, each with its newest
-    version up to that age; age is in days of the account's calendar. Days first read at an age over
+    version up to that age; age is in days of the account's calendar. A day's last row stands at the age at
+    which the account was last read. Days first read at an age over
     `MAX_FIRST_AGE_DAYS` are left out. Sorted by account, date and age.
     """
+    readings = read_readings(connection, start, config_ids)
+    levels = [level for level in LEVELS if level.value in readings["entity_type"]]
     versions = read_insight_versions(
-        connection, start, end, LEVELS, config_ids, window_days=1, columns=_COLUMNS
+        connection, start, end, levels[:1], config_ids, window_days=1, columns=_COLUMNS
     )
+    below = readings.filter(~pl.col("config_id").is_in(versions["config_id"].unique().implode()))
+    if len(levels) > 1 and below.height:  # accounts whose topmost level lies further down
+        others = below["config_id"].unique().to_list()
+        rest = read_insight_versions(
+            connection, start, end, levels[1:], others, window_days=1, columns=_COLUMNS
+        )
+        versions = pl.concat([versions, rest])
     accounts = read_accounts(connection, config_ids, active_only=False)
     if as_of is not None:
         versions = versions.filter(pl.col("known_at") <= as_utc(as_of))
-    return lead_development(versions, accounts)
+        readings = readings.filter(pl.col("known_at") <= as_utc(as_of))
+    return lead_development(versions, accounts, readings.group_by("config_id").agg(pl.col("known_at").max()))
 
 
-def lead_development(versions: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
-    """`read_lead_development` on frames: versions (key, date, known_at, leads) and ACCOUNTS."""
+def read_readings(
+    connection: sa.Connection, start: dt.date, config_ids: Sequence[int] | None = None
+) -> pl.DataFrame:
+    """config_id, entity_type, known_at: every moment at which days from `start` on were read."""
+    table = table_of(AdsInsight)
+    names = ("config_id", "entity_type", "known_at")
+    where = [table.c.date >= start]
+    if config_ids is not None:
+        where.append(table.c.config_id.in_(list(config_ids)))
+    return fetch(
+        connection,
+        [table.c[name] for name in names],
+        {name: INSIGHTS[name] for name in names},
+        where=where,
+        group_by=[table.c[name] for name in names],
+    )
+
+
+def lead_development(
+    versions: pl.DataFrame, accounts: pl.DataFrame, read_at: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """`read_lead_development` on frames: versions (key, date, known_at, leads) and ACCOUNTS.
+
+    `read_at` (config_id, known_at) is when each account was last read; None takes it from `versions`. A
+    day read again without a change leaves no version, so its total then is that of its last one.
+    """
     depth = pl.col("entity_type").replace_strict(
         [level.value for level in LEVELS], list(range(len(LEVELS))), return_dtype=pl.Int8
     )
@@ -75,4 +116,23 @@ def lead_development(versions: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataF
         .with_columns(pl.col("leads").cum_sum().over(day))
         .filter(pl.col("age_days").min().over(day) <= MAX_FIRST_AGE_DAYS)
     )
-    return conform(grown, LEAD_DEVELOPMENT)
+    if read_at is None:
+        read_at = versions.group_by("config_id").agg(pl.col("known_at").max())
+    looked_at = (
+        grown.group_by(day, maintain_order=True)
+        .last()
+        .join(read_at, on="config_id", how="inner")
+        .join(accounts.select("config_id", pl.col("timezone").fill_null("UTC")), on="config_id", how="inner")
+        .with_columns(
+            looked_at=(
+                local_date(pl.col("known_at"), pl.col("timezone"), sorted({*zones_of(accounts), "UTC"}))
+                - pl.col("date")
+            )
+            .dt.total_days()
+            .clip(upper_bound=FROZEN_AGE_DAYS)
+        )
+        .filter(pl.col("looked_at") > pl.col("age_days"))
+        .select(*day, pl.col("looked_at").alias("age_days"), "leads")
+    )
+    rows = pl.concat([grown.select(looked_at.columns), looked_at]).sort(*day, "age_days")
+    return conform(rows, LEAD_DEVELOPMENT)
