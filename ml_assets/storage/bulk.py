@@ -7,7 +7,7 @@ the SQLAlchemy connection they are given. What is read or written is decided els
 import io
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -115,11 +115,16 @@ def _transport(dtype: pl.DataType) -> pl.DataType:
     return dtype if dtype.is_numeric() else pl.String()
 
 
-def _copy_out(connection: sa.Connection, statement: sa.Select[Any], schema: Schema) -> pl.DataFrame:
+def copy_query(connection: sa.Connection, statement: sa.Select[Any]) -> tuple[str, Mapping[str, Any]]:
+    """The COPY of a statement's rows as CSV, and its parameters."""
     compiled = statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-    query = f"COPY ({compiled}) TO STDOUT (FORMAT csv, HEADER false, NULL '{NULL}')"
+    return f"COPY ({compiled}) TO STDOUT (FORMAT csv, HEADER false, NULL '{NULL}')", compiled.params
+
+
+def _copy_out(connection: sa.Connection, statement: sa.Select[Any], schema: Schema) -> pl.DataFrame:
+    query, parameters = copy_query(connection, statement)
     buffer = io.BytesIO()
-    with _psycopg(connection).cursor() as cursor, cursor.copy(query, compiled.params) as copy:  # type: ignore[arg-type]
+    with _psycopg(connection).cursor() as cursor, cursor.copy(query, parameters) as copy:  # type: ignore[arg-type]
         for block in copy:
             buffer.write(block)
     if not buffer.tell():
@@ -130,6 +135,7 @@ def _copy_out(connection: sa.Connection, statement: sa.Select[Any], schema: Sche
         has_header=False,
         schema={name: _transport(dtype) for name, dtype in schema.items()},
         null_values=[NULL],
+        empty_string_is_null=False,
     )
 
 
@@ -174,7 +180,7 @@ def parse_times(texts: pl.Series) -> pl.Expr:
     complete = (
         pl.when(text.str.len_chars() == len("2026-01-01"))
         .then(text + " 00:00:00+00:00")
-        .when(text.str.contains(r":\d{2}(\.\d+)?$"))
+        .when(text.str.contains(r" \d{2}:\d{2}:\d{2}(\.\d+)?$"))
         .then(text + "+00:00")
         .otherwise(text.str.replace(r" ([+-])", "$1").str.replace(r"([+-]\d{2})$", "${1}:00"))
     )
