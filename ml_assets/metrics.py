@@ -9,6 +9,9 @@ import polars as pl
 ADDITIVE = ("spend", "impressions", "clicks", "link_clicks", "leads")
 """Figures that add up over days and over children. Reach and frequency do not."""
 
+MICROS = 1_000_000
+"""Money is summed as integers, in millionths of a major unit, so that no sum depends on an order."""
+
 RATIOS: dict[str, tuple[str, str, float]] = {
     "cpl": ("spend", "leads", 1.0),
     "ctr": ("clicks", "impressions", 1.0),

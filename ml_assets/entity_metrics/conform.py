@@ -8,7 +8,7 @@ import polars as pl
 
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.frames import ENTITY_METRICS, fill_missing
-from ml_assets.metrics import ADDITIVE
+from ml_assets.metrics import ADDITIVE, MICROS
 
 RESIDUALS = ("spend", "impressions", "clicks", "leads")
 """Figures whose difference between a level and the sum of its children is kept."""
@@ -26,7 +26,9 @@ def conform_insights(insights: pl.DataFrame, entities: pl.DataFrame) -> pl.DataF
 
     Returns the schema `ENTITY_METRICS` for all three levels, sorted by level, account, entity and date.
     """
-    tree = entities.select("config_id", "entity_type", "entity_id", "parent_id", "campaign_id")
+    tree = entities.filter(pl.col("parent_id").is_not_null()).select(
+        "config_id", "entity_type", "entity_id", "parent_id", "campaign_id"
+    )
     daily = insights.filter(pl.col("window_days") == 1)
     weekly = insights.filter(pl.col("window_days") == 7).select(  # noqa: PLR2004 - a week
         "config_id",
@@ -59,24 +61,30 @@ def _placed(rows: pl.DataFrame, tree: pl.DataFrame, level: EntityType) -> pl.Dat
     if level is EntityType.CAMPAIGN:
         placed = rows.with_columns(parent_id=pl.lit(None, dtype=pl.String), campaign_id=pl.col("entity_id"))
     else:
-        placed = rows.join(
-            tree.filter(pl.col("entity_type") == level.value, pl.col("parent_id").is_not_null()),
-            on=["config_id", "entity_type", "entity_id"],
-            how="inner",
-        )
+        placed = rows.join(tree, on=["config_id", "entity_type", "entity_id"], how="inner")
     return placed.with_columns(delivered_level=pl.lit(level.value), reach_bound=pl.col("reach"))
 
 
 def _summed(below: pl.DataFrame, tree: pl.DataFrame, level: EntityType) -> pl.DataFrame:
-    """The level below summed to this level, one row per (config_id, entity_id, date) of `_DAY`."""
+    """The level below summed to this level, one row per (config_id, entity_id, date) of `_DAY`.
+
+    Money is added in millionths, as integers: the sum does not depend on the order of the rows. One child
+    whose reach is not known leaves the parent's without a bound.
+    """
+    in_micros = (pl.col("spend") * MICROS).round().cast(pl.Int64)
     summed = (
         below.group_by("config_id", pl.col("parent_id").alias("entity_id"), "date")
         .agg(
             pl.col("known_at", "delivered_level").max(),
+            pl.when(pl.col("spend").count() > 0).then(in_micros.sum() / MICROS).alias("spend"),
             *(
                 pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
-                for name in (*ADDITIVE, "reach_bound")
+                for name in ADDITIVE
+                if name != "spend"
             ),
+            pl.when(pl.col("reach_bound").null_count() == 0)
+            .then(pl.col("reach_bound").sum())
+            .alias("reach_bound"),
         )
         .with_columns(entity_type=pl.lit(level.value))
     )

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, polygamma, psi
 
-from ml_assets.features.grid import MICROS, FloatArray, Groups, IntArray, LevelGrid, window_sum
+from ml_assets.features.grid import FloatArray, Groups, IntArray, LevelGrid, window_sum
 from ml_assets.features.inputs import LOOKBACK_DAYS
+from ml_assets.metrics import MICROS
 
 WEEK = 7
 

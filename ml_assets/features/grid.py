@@ -16,9 +16,7 @@ import polars as pl
 from scipy import sparse
 
 from ml_assets.entities import LEVELS, EntityType
-
-MICROS = 1_000_000
-"""Money is summed in millionths of a major unit."""
+from ml_assets.metrics import MICROS
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -6,9 +6,9 @@ Ratios are polars expressions over pooled sums (`ml_assets.metrics`); sums come 
 import numpy as np
 import polars as pl
 
-from ml_assets.features.grid import MICROS, FloatArray, Groups, IntArray, LevelGrid, TreeGrid, window_sum
+from ml_assets.features.grid import FloatArray, Groups, IntArray, LevelGrid, TreeGrid, window_sum
 from ml_assets.features.maturity import Maturity
-from ml_assets.metrics import guarded_ratio, ratio, relative_change
+from ml_assets.metrics import MICROS, guarded_ratio, ratio, relative_change
 
 WEEK = 7
 SPREAD_DAYS = 28
