@@ -52,6 +52,11 @@ def last_possible_date(now: dt.datetime) -> dt.date:
     return now.astimezone(dt.UTC).date() + dt.timedelta(days=1)
 
 
+def _shown(name: str) -> pl.Expr:
+    """A figure as a person would write it: no `.0` behind a whole number."""
+    return pl.col(name).cast(pl.String).str.strip_suffix(".0")
+
+
 def figure_checks(columns: Sequence[str]) -> list[RowCheck]:
     """Checks of the figures that are among `columns`: finite, not negative, clicks within impressions."""
     present = [name for name in NOT_NEGATIVE if name in columns]
@@ -62,7 +67,7 @@ def figure_checks(columns: Sequence[str]) -> list[RowCheck]:
             RowCheck(~pl.col(name).cast(pl.Float64).is_finite(), f"{name} is not a finite number"),
             RowCheck(
                 pl.col(name).cast(pl.Float64).is_finite() & (pl.col(name) < 0),
-                pl.format("{} is negative ({})", pl.lit(name), pl.col(name)),
+                pl.format("{} is negative ({})", pl.lit(name), _shown(name)),
             ),
         )
     ]
@@ -72,8 +77,8 @@ def figure_checks(columns: Sequence[str]) -> list[RowCheck]:
                 pl.col("link_clicks") > pl.col("impressions"),
                 pl.format(
                     "link_clicks ({}) exceed impressions ({})",
-                    pl.col("link_clicks"),
-                    pl.col("impressions"),
+                    _shown("link_clicks"),
+                    _shown("impressions"),
                 ),
             )
         )
@@ -94,30 +99,33 @@ def date_checks(last_date: dt.date) -> list[RowCheck]:
 def duplicate_checks(
     frame: pl.DataFrame, key: Sequence[str], figures: Sequence[str], *, line: str | None = "line"
 ) -> tuple[pl.DataFrame, list[RowCheck]]:
-    """`frame` with two marker columns, and the checks that read them.
+    """`frame` with marker columns, and the two checks that read them: copies, then contradictions.
 
-    The first row of a key stays. A later row with the same figures is a copy; one with other figures
-    contradicts the first and is set aside too, since which one is right cannot be told. Rows with a
-    null in their key are not compared. Order is that of `line` where given, else of the frame.
+    The first row of a key stays. A later row with the same figures as an earlier one is a copy; one with
+    other figures contradicts the first and is set aside too, since which one is right cannot be told.
+    Rows with a null in their key are not compared. Order is that of `line` where given, else of the frame.
     """
-    first = pl.col("__row").first().over(key)
-    marked = frame.sort(line) if line else frame
-    marked = marked.with_row_index("__row").with_columns(
-        __is_repeated=pl.all_horizontal(pl.col(key).is_not_null()) & (pl.col("__row") != first),
-        __is_copy=pl.all_horizontal(
-            pl.col(name).eq_missing(pl.col(name).first().over(key)) for name in figures
-        ),
-        __first_line=(pl.col(line) if line else pl.col("__row") + 1).first().over(key),
+    marked = (frame.sort(line) if line else frame).with_row_index("__row")
+    # One equal to an earlier row is a copy of it even where that row contradicts the first.
+    alike = [*key, *(name for name in figures if name not in key)]
+    place = pl.col(line) if line else pl.col("__row") + 1
+    marked = marked.with_columns(
+        __has_key=pl.all_horizontal(pl.col(key).is_not_null()),
+        __first=pl.col("__row").first().over(key),
+        __first_alike=pl.col("__row").first().over(alike),
+        __first_line=place.first().over(key),
+        __alike_line=place.first().over(alike),
     )
+    is_copy = pl.col("__has_key") & (pl.col("__row") != pl.col("__first_alike"))
+    is_other = pl.col("__has_key") & ~is_copy & (pl.col("__row") != pl.col("__first"))
     where = "line" if line else "row"
-    repeated = pl.col("__is_repeated")
     return marked, [
         RowCheck(
-            repeated & pl.col("__is_copy"),
-            pl.format("duplicate key: the same row stands in {} {}", pl.lit(where), "__first_line"),
+            is_copy,
+            pl.format("duplicate key: the same row stands in {} {}", pl.lit(where), "__alike_line"),
         ),
         RowCheck(
-            repeated & ~pl.col("__is_copy"),
+            is_other,
             pl.format(
                 "duplicate key: {} {} has other figures for the same entity and day",
                 pl.lit(where),

@@ -48,8 +48,9 @@ class Export:
 
     `delivery` has null config_ids until the account has its key. `level` is the level of the rows,
     `start` and `end` the first and last day with figures, `known_at` when the figures count as read.
-    `assumptions` are sentences about what the file does not say, and how to change it. `totals` and
-    `without_delivery` count rows that were no figures of an entity on a day.
+    `assumptions` are sentences about what the file does not say, and how to change it.
+    `rows` counts the rows of entities, `totals` those of totals, which were skipped,
+    `without_delivery` those of days without any figure.
     """
 
     account: AccountInfo
@@ -135,7 +136,7 @@ def read_export(
         end=end,
         known_at=read_at,
         assumptions=tuple(_assumptions(table, typed, counted, conversion_actions, account_id)),
-        rows=table.rows.height,
+        rows=typed.frame.height,
         totals=typed.totals,
         without_delivery=single.kept.height - delivered.height,
     )

@@ -29,7 +29,7 @@ class CountedLeads:
     """Rows with `leads` counted, and how they were.
 
     `frame` has `leads` (Float64; null where the file does not say) and `action` (Meta's action type of
-    the result indicator, null where blank). `actions` are the lead actions seen, None without any;
+    the result indicator, null where blank). `actions` are what counts as a lead, None without any seen;
     `other_actions` what else is sought, most frequent first; `counted` every action that counts; `how`
     a clause about it.
     """
@@ -102,11 +102,12 @@ def count_leads(
     frame = frame.with_columns(leads.cast(pl.Float64).alias("leads"))
     by_count = frame["action"].drop_nulls().value_counts(sort=True)["action"].to_list()
     seen = tuple(action for action in by_count if action in counted)
-    if own_column is not None or LEAD in seen:
-        seen = tuple(dict.fromkeys((LEAD, *(action for action in seen if action not in LEAD_ACTIONS))))
+    # An account whose leads came from forms so far may have pixel leads tomorrow: `lead` holds both.
+    if own_column is not None or set(seen) & set(LEAD_ACTIONS):
+        seen = (LEAD, *(action for action in seen if action not in LEAD_ACTIONS))
     return CountedLeads(
         frame,
-        tuple(accepted) if conversion_actions else (tuple(sorted(seen)) or None),
+        tuple(accepted) if conversion_actions else (seen or None),
         tuple(action for action in by_count if action not in counted),
         counted,
         how,
@@ -139,7 +140,7 @@ def _from_results(
         .when(pl.col("action").is_null() & (pl.col("results").fill_null(0) == 0) & sought)
         .then(0.0)
     )
-    return leads, "Leads are the results whose indicator is " + ", ".join(counted)
+    return leads, "Leads are the results whose indicator is one of " + ", ".join(counted)
 
 
 def goals(frame: pl.DataFrame, key: str, counted: Sequence[str]) -> pl.DataFrame:

@@ -30,8 +30,8 @@ _EXPONENT = r"^[-+]?\d+(?:[.,]\d+)?[eE][+-]?\d+$"
 _UNDECIDED = r"^[1-9]\d{0,2}[.,]\d{3}$"
 _GROUPED = {
     # European grouping, and the Indian one (1,23,456.78), which only ever uses the comma.
-    ".": r"^(?:\d*|\d{1,3}(?:,\d{2,3})*,\d{3})(?:\.\d*)?$",
-    ",": r"^(?:\d*|\d{1,3}(?:\.\d{3})+)(?:,\d*)?$",
+    ".": r"^(?:\d*|[1-9]\d{0,2}(?:,\d{2,3})*,\d{3})(?:\.\d*)?$",
+    ",": r"^(?:\d*|[1-9]\d{0,2}(?:\.\d{3})+)(?:,\d*)?$",
 }
 
 
@@ -128,18 +128,16 @@ def _bodies(cells: pl.Series) -> pl.DataFrame:
 def shapes(cells: pl.Series) -> Shapes:
     """What the distinct cells of a text column show about the decimal sign."""
     body = pl.col("body")
-    points, commas = body.str.count_matches(".", literal=True), body.str.count_matches(",", literal=True)
-    undecided = body.str.contains(_UNDECIDED)
-    one_point = (points == 1) & (commas == 0) & ~undecided
-    one_comma = (commas == 1) & (points == 0) & ~undecided
-    both = (points > 0) & (commas > 0)
+    by_point, by_comma = body.str.contains(_GROUPED["."]), body.str.contains(_GROUPED[","])
+    separated = body.str.contains(r"[.,]")
+    undecided = by_point & by_comma & separated
     frame = _bodies(cells)
     counts = frame.select(
-        point=(one_point | (both & body.str.contains(r"\.\d*$")) | ((commas > 1) & (points == 0))).sum(),
-        comma=(one_comma | (both & body.str.contains(r",\d*$")) | ((points > 1) & (commas == 0))).sum(),
-        undecided_point=(undecided & (points == 1)).sum(),
-        undecided_comma=(undecided & (commas == 1)).sum(),
-        example=pl.col("x").filter(undecided | one_point | one_comma | both).min(),
+        point=(by_point & ~by_comma).sum(),
+        comma=(by_comma & ~by_point).sum(),
+        undecided_point=(undecided & body.str.contains(".", literal=True)).sum(),
+        undecided_comma=(undecided & body.str.contains(",", literal=True)).sum(),
+        example=pl.col("x").filter(separated).min(),
     ).row(0, named=True)
     return Shapes(**{**counts, "example": counts["example"] or ""})
 
