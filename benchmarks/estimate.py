@@ -69,7 +69,7 @@ def make_account(seed: int, **config: object) -> Account:
 
 
 def judge(account: Account, seed: int) -> pl.DataFrame:
-    """Estimate beside truth on the last date: one row per entity that seeks leads and delivered in 14 days."""
+    """Estimate beside truth on the last date: a row per lead-seeking entity that delivered in 14 days."""
     frames: list[pl.DataFrame] = []
     for level in LEVELS:
         features = compute_features(account.inputs, level, [END])
@@ -86,7 +86,7 @@ def judge(account: Account, seed: int) -> pl.DataFrame:
 
 
 def coverage(judged: pl.DataFrame) -> pl.DataFrame:
-    """Share of true CPLs inside the 80 % interval, per level and number of leads in 14 days."""
+    """Share of true CPLs inside the 80 % interval, per level and number of leads."""
     inside = pl.col("true_cpl").is_between("cpl_shrunk_lo_80", "cpl_shrunk_hi_80")
     leads = (
         pl.when(pl.col("leads_14d") == 0)
@@ -106,7 +106,7 @@ def coverage(judged: pl.DataFrame) -> pl.DataFrame:
 
 
 def calibration_error(judged: pl.DataFrame) -> pl.DataFrame:
-    """Expected calibration error of the tier probabilities, ten bins, over all bands; per level and overall."""
+    """Expected calibration error of the tier probabilities: ten bins, all bands; per level and overall."""
     relative = pl.col("true_cpl") / pl.col("target_cpl")
     band = sum((relative > boundary).cast(pl.Int64) for boundary in BOUNDARIES)
     long = pl.concat(
@@ -130,7 +130,7 @@ def calibration_error(judged: pl.DataFrame) -> pl.DataFrame:
 
 
 def error_ratio(judged: pl.DataFrame) -> float:
-    """Mean absolute log error of the shrunk CPL over that of the raw 7-day CPL, ads with 1-4 leads in 7 days."""
+    """Mean absolute log error of the shrunk CPL over that of the raw 7-day CPL, ads with 1-4 leads."""
     ads = judged.filter(pl.col("entity_type") == "ad", pl.col("leads_7d").is_between(1, 4))
     shrunk = (ads["cpl_shrunk"] / ads["true_cpl"]).log().abs().mean()
     raw = (ads["cpl_7d"] / ads["true_cpl"]).log().abs().mean()

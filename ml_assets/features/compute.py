@@ -32,7 +32,7 @@ from ml_assets.frames import empty, fill_missing
 PRESENT_DAYS = 90
 """An entity has features while it is active or has delivered within so many days."""
 
-MOST_CELLS = 2_000_000
+MOST_CELLS = 500_000
 """Entities x dates worked on at once; bounds the memory of a long range."""
 
 DATA_AS_OF_DAYS = 29
@@ -88,7 +88,7 @@ def _features_of(
     if entity_type is EntityType.AD:
         columns |= _fatigue(estimates, state, len(dates))
     delivered_lately = window_sum(level.values["rows"], inside, PRESENT_DAYS) > 0
-    frame = _lay_out(level.keys, dates, columns | {"delivered_lately": delivered_lately}).with_columns(
+    frame = lay_out(level.keys, dates, columns | {"delivered_lately": delivered_lately}).with_columns(
         entity_type=pl.lit(entity_type.value)
     )
     frame = frame.join(
@@ -152,8 +152,11 @@ def _falling_probability(own: LevelEstimates, columns: dict[str, np.ndarray]) ->
         exposure = columns[f"visible_spend_{week}"] / own.target / own.dispersion
         shapes.append(own.rate.prior_shape + np.nan_to_num(columns[f"leads_{week}"]) / own.dispersion)
         rates.append(own.rate.prior_shape / own.rate.prior_mean + exposure)
-    known = (
-        own.seeks_leads[:, None] & (columns["visible_spend_7d"] > 0) & (columns["visible_spend_previous"] > 0)
+    known = own.seeks_leads[:, None] & np.logical_and.reduce(
+        [
+            (columns[f"visible_spend_{week}"] > 0) & ~np.isnan(columns[f"leads_{week}"])
+            for week in ("7d", "previous")
+        ]
     )
     falling = betainc(shapes[0], shapes[1], rates[0] / (rates[0] + rates[1]))
     return np.where(known & (own.target > 0), falling, np.nan)
@@ -292,7 +295,7 @@ def _with_budget_owner(state: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _lay_out(keys: pl.DataFrame, dates: Sequence[dt.date], columns: dict[str, np.ndarray]) -> pl.DataFrame:
+def lay_out(keys: pl.DataFrame, dates: Sequence[dt.date], columns: dict[str, np.ndarray]) -> pl.DataFrame:
     """Matrices (entities, dates) as one row per entity and date; NaN becomes null."""
     entities = keys.height
     row = np.repeat(np.arange(entities), len(dates))
@@ -320,7 +323,8 @@ def _with_weekly_reach(frame: pl.DataFrame, metrics: pl.DataFrame, entity_type: 
 def _finish(frame: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
     """The frame in the schema `FEATURES`, with `extra` and the moment its data are as of."""
     as_of = (
-        metrics.group_by("config_id", "date")
+        metrics.filter(pl.col("entity_type") == EntityType.CAMPAIGN.value)
+        .group_by("config_id", "date")
         .agg(pl.col("known_at").max())
         .sort("config_id", "date")
         .rolling("date", period=f"{DATA_AS_OF_DAYS}d", group_by="config_id")

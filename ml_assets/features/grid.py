@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 from scipy import sparse
 
-from ml_assets.entities import LEVELS, EntityType
+from ml_assets.entities import EntityType
 from ml_assets.metrics import MICROS
 
 FloatArray = npt.NDArray[np.float64]
@@ -163,43 +163,61 @@ def build_grid(
     Entities are those with a row in `metrics` (schema `ENTITY_METRICS`) and the active ones of `entities`;
     one whose parent is unknown is left out. Days before the first row of `metrics` are cut off.
     """
-    rows = metrics.filter(pl.col("date").is_between(start, end))
-    first = rows["date"].min()
-    begin = min(first, end) if isinstance(first, dt.date) else end
+    first = metrics["date"].min()
+    begin = max(min(first, end), start) if isinstance(first, dt.date) else end
     days = (end - begin).days + 1
     accounts = accounts.sort("config_id")
-    above = accounts.select("config_id", pl.lit("").alias("entity_id")).with_row_index("group")
+    above = accounts.select("config_id", above=pl.lit("")).with_row_index("group")
     levels: dict[EntityType, LevelGrid] = {}
-    universe = _universe(rows, entities, lowest)
     for level in lowest.path:
+        here = pl.col("entity_type") == level.value
+        rows = _runs_of_entities(metrics.filter(here, pl.col("date").is_between(begin, end)))
+        known = entities.filter(here)
         keys = (
-            universe[level]
-            .join(above.rename({"entity_id": "above"}), on=["config_id", "above"], how="inner")
+            _universe(rows, known)
+            .join(above, on=["config_id", "above"], how="inner")
             .sort("config_id", "entity_id")
         )
-        sample = _in_sample(keys, entities.filter(pl.col("entity_type") == level.value))
-        levels[level] = _level_grid(level, keys, above.height, accounts, rows, begin, days, sample)
-        above = keys.select("config_id", "entity_id").with_row_index("group")
+        levels[level] = _level_grid(
+            level, keys, above.height, accounts, rows, begin, days, _in_sample(keys, known)
+        )
+        above = keys.select("config_id", above="entity_id").with_row_index("group")
     return TreeGrid(begin, days, accounts, levels)
 
 
-def _universe(
-    rows: pl.DataFrame, entities: pl.DataFrame, lowest: EntityType
-) -> dict[EntityType, pl.DataFrame]:
-    """Per level the entities to speak of: config_id, entity_id, parent_id, campaign_id, above."""
-    columns = ["config_id", "entity_id", "parent_id", "campaign_id"]
-    live = entities.filter(pl.coalesce("effective_status", "status") == "ACTIVE")
-    universe: dict[EntityType, pl.DataFrame] = {}
-    for level in LEVELS:
-        if level not in lowest.path:
-            continue
-        here = pl.col("entity_type") == level.value
-        universe[level] = (
-            pl.concat([rows.filter(here).select(columns), live.filter(here).select(columns)])
-            .unique(["config_id", "entity_id"], keep="first", maintain_order=True)
-            .with_columns(above=pl.col("parent_id").fill_null(""))
+def _runs_of_entities(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of one level with `run`, the number of their entity in order of (config_id, entity_id).
+
+    Frames come sorted from storage and from `conform_insights`, so the entities are found by comparing
+    neighbours; others are sorted first.
+    """
+
+    def numbered(frame: pl.DataFrame) -> pl.DataFrame:
+        starts = pl.any_horizontal(
+            pl.col("config_id", "entity_id").ne_missing(pl.col("config_id", "entity_id").shift(1))
         )
-    return universe
+        return frame.with_columns(run=starts.cum_sum().cast(pl.Int64) - 1)
+
+    runs = numbered(rows)
+    heads = runs.filter(pl.col("run").ne_missing(pl.col("run").shift(1)))
+    if heads.select("config_id", "entity_id").is_duplicated().any():
+        return numbered(rows.sort("config_id", "entity_id"))
+    return runs
+
+
+def _universe(rows: pl.DataFrame, entities: pl.DataFrame) -> pl.DataFrame:
+    """The entities of a level to speak of: config_id, entity_id, parent_id, campaign_id, above, run.
+
+    Those with rows and the active ones; `run` is null for one without rows.
+    """
+    columns = ["config_id", "entity_id", "parent_id", "campaign_id"]
+    heads = rows.filter(pl.col("run").ne_missing(pl.col("run").shift(1))).select(*columns, "run")
+    silent = entities.filter(pl.coalesce("effective_status", "status") == "ACTIVE").join(
+        heads, on=["config_id", "entity_id"], how="anti"
+    )
+    return pl.concat([heads, silent.select(*columns, run=pl.lit(None, pl.Int64))]).with_columns(
+        above=pl.col("parent_id").fill_null("")
+    )
 
 
 def _level_grid(
@@ -212,24 +230,28 @@ def _level_grid(
     days: int,
     in_sample: npt.NDArray[np.bool_],
 ) -> LevelGrid:
-    place = keys.select("config_id", "entity_id").with_row_index("row")
-    here = rows.filter(pl.col("entity_type") == level.value).join(
-        place, on=["config_id", "entity_id"], how="inner"
-    )
-    flat = (
-        here.select(pl.col("row").cast(pl.Int64) * days + (pl.col("date") - begin).dt.total_days())
-        .to_series()
-        .to_numpy()
-    )
+    runs = int(rows["run"].max() or 0) + 1 if rows.height else 0  # type: ignore[arg-type]
+    row_of_run = np.full(runs, -1, dtype=np.int64)
+    placed = keys.with_row_index("row").filter(pl.col("run").is_not_null())
+    row_of_run[placed["run"].to_numpy()] = placed["row"].to_numpy()
+    row = row_of_run[rows["run"].to_numpy()]
+    day = rows.select((pl.col("date") - begin).dt.total_days()).to_series().to_numpy()
+    kept = row >= 0
+    everything = bool(kept.all())
+    flat = row * days + day if everything else (row * days + day)[kept]
     values: dict[str, IntArray] = {}
     unknown: dict[str, npt.NDArray[np.bool_]] = {}
     for name in FIGURES:
-        column = here[name]
+        column = rows[name]
         if name == "spend":
             column = (column * MICROS).round().cast(pl.Int64)
-        values[name] = _scatter(column.fill_null(0).to_numpy(), flat, keys.height, days)
+        figures = column.fill_null(0).to_numpy()
+        values[name] = _scatter(figures if everything else figures[kept], flat, keys.height, days)
         if column.null_count():
-            unknown[name] = _scatter(column.is_null().to_numpy(), flat, keys.height, days).astype(bool)
+            absent = column.is_null().to_numpy()
+            unknown[name] = _scatter(absent if everything else absent[kept], flat, keys.height, days).astype(
+                np.bool_
+            )
     values["rows"] = _scatter(np.ones(flat.size, dtype=np.int64), flat, keys.height, days)
     account_of = (
         keys.select("config_id")
@@ -245,7 +267,7 @@ def _level_grid(
     )
     return LevelGrid(
         entity_type=level,
-        keys=keys.drop("group", "above"),
+        keys=keys.drop("group", "above", "run"),
         parent=Groups(keys["group"].cast(pl.Int64).to_numpy(), groups_above),
         account=Groups(account_of, accounts.height),
         values=values,

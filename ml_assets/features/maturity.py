@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from ml_assets.entities import EntityType
 from ml_assets.features.grid import FloatArray, IntArray, TreeGrid
 
 LAST_AGE = 28
@@ -52,9 +53,9 @@ def learn_maturity(
 ) -> Maturity:
     """The curve and ages as of each column of `at`, from days up to and including it.
 
-    `development` is in the schema `LEAD_DEVELOPMENT`, `metrics` in `ENTITY_METRICS`. An account's figures
-    are as old as its newest reading of any of its days: a day that was read again without a change leaves
-    no version behind. Without any `known_at` everything counts as final.
+    `development` is in the schema `LEAD_DEVELOPMENT`, `metrics` in `ENTITY_METRICS`; of it the campaigns
+    are looked at, which every level's partition has. An account's figures are as old as its newest
+    reading: a day that was read again without a change leaves no version behind. Without any `known_at` everything counts as final.
     """
     curve, assumed = _learnt_curves(tree, development, at)
     return Maturity(curve=curve, age=_age_when_read(tree, metrics, at), assumed=assumed)
@@ -64,7 +65,7 @@ def _age_when_read(tree: TreeGrid, metrics: pl.DataFrame, at: IntArray) -> IntAr
     """Days between each date and the newest local day on which it or one of the 28 before was read."""
     zones = tree.accounts.select("config_id", pl.col("timezone").fill_null("UTC")).with_row_index("account")
     read = (
-        metrics.filter(pl.col("known_at").is_not_null())
+        metrics.filter(pl.col("entity_type") == EntityType.CAMPAIGN.value, pl.col("known_at").is_not_null())
         .group_by("config_id", "date")
         .agg(pl.col("known_at").max())
         .join(zones, on="config_id", how="inner")

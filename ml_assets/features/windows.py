@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from ml_assets.features.grid import FloatArray, Groups, IntArray, LevelGrid, TreeGrid, window_sum
+from ml_assets.features.inputs import LOOKBACK_DAYS
 from ml_assets.features.maturity import Maturity
 from ml_assets.metrics import MICROS, guarded_ratio, ratio, relative_change
 
@@ -39,6 +40,9 @@ def window_columns(level: LevelGrid, maturity: Maturity, at: IntArray) -> dict[s
         for name in ("spend", "impressions", "clicks", "leads")
     }
     columns["reach_bound_7d"] = level.window("reach_bound", at, WEEK)
+    if "reach_bound" in level.unknown:  # the reach of some days is no bound for the week's
+        unbounded = window_sum(level.unknown["reach_bound"], at, WEEK) > 0
+        columns["reach_bound_7d"] = np.where(unbounded, np.nan, columns["reach_bound_7d"])
     for name, first in (("7d", 0), ("previous", WEEK)):
         visible = [level.account.spread(maturity.visible(lag)) for lag in range(first, first + WEEK)]
         spends = [level.daily("spend", at, lag) for lag in range(first, first + WEEK)]
@@ -55,6 +59,9 @@ def window_columns(level: LevelGrid, maturity: Maturity, at: IntArray) -> dict[s
     }
     for column, (name, days) in days_with.items():
         columns[column] = window_sum(level.values[name] > 0, at, days)
+    columns["days_with_leads_7d"] = np.where(
+        np.isnan(columns["leads_7d"]), np.nan, columns["days_with_leads_7d"]
+    )
     columns["leads_std_7d"], _ = daily_spread(level, at, WEEK)
     deviation, mean = daily_spread(level, at, SPREAD_DAYS)
     columns["leads_dispersion"] = np.divide(
@@ -93,7 +100,7 @@ def daily_spread(level: LevelGrid, at: IntArray, days: int) -> tuple[FloatArray,
     leads = level.values["leads"]
     total = level.window("leads", at, days)
     squares = window_sum(leads**2, at, days)
-    age = at[None, :] + 1 - level.first_delivery(at, SPREAD_DAYS)
+    age = at[None, :] + 1 - level.first_delivery(at, LOOKBACK_DAYS)
     count = np.clip(age, 0, days).astype(np.float64)
     enough = count > 1
     mean = np.divide(total, count, out=np.full_like(total, np.nan), where=enough)
