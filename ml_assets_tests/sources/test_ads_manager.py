@@ -45,7 +45,8 @@ def test_an_ad_level_file_gives_entities_of_all_levels_and_figures_of_ads(tmp_pa
     assert first == {
         "config_id": None, "entity_type": "ad", "entity_id": AD,
         "date": dt.date(2025, 12, 1), "window_days": 1,
-        "known_at": NOW, "spend": 10.5, "impressions": 1000, "reach": 900, "frequency": 1.111111, "clicks": 30,
+        "known_at": NOW, "spend": 10.5, "impressions": 1000, "reach": 900, "frequency": 1.111111,
+        "clicks": 30,
         "link_clicks": 15, "leads": 2, "actions": None,
     }  # fmt: skip
     assert (export.level, export.start, export.end) == (
@@ -104,7 +105,8 @@ def test_headings_are_understood_in_three_languages(headings: str, language: str
     matched = match_headings(headings.split("|"))
     assert list(matched.columns) == [
         "starts", "ends", "day", "account_name", "account_id", "campaign_name", "campaign_id", "adset_name",
-        "adset_id", "ad_name", "ad_id", "ad_delivery", "spend", "results", "indicator", "impressions", "reach",
+        "adset_id", "ad_name", "ad_id", "ad_delivery", "spend", "results", "indicator",
+        "impressions", "reach",
         "frequency", "link_clicks", "clicks", "leads", "adset_budget", "campaign_budget",
     ]  # fmt: skip
     assert (matched.language, matched.currencies) == (language, (currency,))
@@ -297,7 +299,8 @@ def test_delivery_words_become_effective_status(tmp_path: Path) -> None:
         "Off": "PAUSED",
         "Desativado": "PAUSED", "not_delivering": "PAUSED", "Not delivering": "PAUSED",
         "Em análise": "PENDING_REVIEW",
-        "Rejected": "DISAPPROVED", "Ad set off": "ADSET_PAUSED", "archived": "ARCHIVED", "Brand new": "BRAND_NEW",
+        "Rejected": "DISAPPROVED", "Ad set off": "ADSET_PAUSED", "archived": "ARCHIVED",
+        "Brand new": "BRAND_NEW",
     }  # fmt: skip
     rows = [
         row(**{"Ad delivery": word}, ad_id=f"1202100000000{n:05d}")
