@@ -21,6 +21,14 @@ from ml_assets.storage.schema import upgrade
 TEMPLATE = "ml_assets_template"
 START_ATTEMPTS = 4
 
+NOT_DURABLE = (
+    "ALTER SYSTEM SET fsync = off",
+    "ALTER SYSTEM SET full_page_writes = off",
+    "ALTER SYSTEM SET synchronous_commit = off",
+    "SELECT pg_reload_conf()",
+)
+"""Settings under which databases are made quickly; nothing of a test has to outlive a crash."""
+
 
 @pytest.fixture(autouse=True)
 def _settings_of_this_test() -> Iterator[None]:
@@ -90,6 +98,7 @@ def postgres_server() -> Iterator[sa.URL]:
                 reasons.append(f"{start.__name__}: {error}")
                 continue
             try:
+                _execute(normalise_url(url), *NOT_DURABLE)
                 yield normalise_url(url)
             finally:
                 stop()
@@ -126,7 +135,7 @@ def new_postgres_database(postgres_server: sa.URL) -> Iterator[Callable[[str], s
 
     def make(template: str) -> str:
         name = f"test_{uuid.uuid4().hex}"
-        _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        _execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {template}")
         made.append(name)
         return _url_of(postgres_server, name)
 
