@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ml_assets.cli.console import group, rich_console, say
+from ml_assets.cli.database import open_database
 from ml_assets.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,12 +90,7 @@ def list_accounts() -> None:
     """List the accounts with their settings and how far their data reaches."""
     from rich.table import Table
 
-    from ml_assets.storage.engine import create_engine
-    from ml_assets.storage.schema import require_head
-
-    engine = create_engine()
-    require_head(engine)
-    with engine.connect() as connection:
+    with open_database() as engine, engine.connect() as connection:
         accounts = accounts_frame(connection)
     if accounts.is_empty():
         say("There is no account yet: `ml-assets ingest export FILE` or `ml-assets demo` makes one.")
@@ -143,8 +139,6 @@ def add(
     """
     from ml_assets.sources.protocol import AccountInfo
     from ml_assets.storage.accounts import add_account, update_account
-    from ml_assets.storage.engine import create_engine
-    from ml_assets.storage.schema import require_head
 
     bare = account_id.strip().removeprefix("act_")
     settings = parse_settings(
@@ -154,9 +148,7 @@ def add(
         target_cpl=target_cpl,
         monthly_budget=monthly_budget,
     )
-    engine = create_engine()
-    require_head(engine)
-    with engine.begin() as connection:
+    with open_database() as engine, engine.begin() as connection:
         config_id = add_account(connection, AccountInfo(account_id=bare, name=name or bare))
         update_account(connection, config_id, **settings)
     say(f"Account {config_id} added: {name or bare}.")
@@ -184,8 +176,6 @@ def set_account(
       ml-assets accounts set "Old client" --inactive
     """
     from ml_assets.storage.accounts import update_account
-    from ml_assets.storage.engine import create_engine
-    from ml_assets.storage.schema import require_head
 
     settings = parse_settings(
         name=name,
@@ -199,9 +189,7 @@ def set_account(
         settings["is_active"] = active
     if not settings:
         raise UsageError("Nothing to change: give at least one option, see `ml-assets accounts set --help`.")
-    engine = create_engine()
-    require_head(engine)
-    with engine.begin() as connection:
+    with open_database() as engine, engine.begin() as connection:
         chosen = choose(accounts_frame(connection), account)
         config_id = int(chosen.item(0, "config_id"))
         update_account(connection, config_id, **settings)

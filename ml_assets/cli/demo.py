@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml_assets.cli.console import note, say
+from ml_assets.cli.database import open_database
 from ml_assets.entities import LEVELS
 from ml_assets.errors import NotReadyError
 
@@ -41,15 +42,13 @@ def demo(
     """
     from ml_assets.cli.report import print_reports
     from ml_assets.cli.run import run_days
-    from ml_assets.storage.engine import create_engine
     from ml_assets.storage.schema import upgrade
 
-    engine = create_engine()
-    note(f"Database: {engine.url.render_as_string(hide_password=True)}")
-    upgrade(engine)
-    config_id = _load_synthetic(engine) if data is None else _load_export(data)
-    first, last = _days_to_judge(engine, config_id, days)
-    engine.dispose()
+    with open_database(at_head=False) as engine:
+        note(f"Database: {engine.url.render_as_string(hide_password=True)}")
+        upgrade(engine)
+        config_id = _load_synthetic(engine) if data is None else _load_export(data)
+        first, last = _days_to_judge(engine, config_id, days)
     run_days(first, last, levels=LEVELS)
     say()
     print_reports(account=str(config_id), top=top)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ml_assets.cli.console import note
+from ml_assets.cli.database import open_database
 
 
 def dev(
@@ -23,11 +24,9 @@ def dev(
     """
     from ml_assets.defs.instance import dagster_home
     from ml_assets.settings import child_environment
-    from ml_assets.storage.engine import create_engine
-    from ml_assets.storage.schema import require_head
 
-    require_head(create_engine())
-    home = dagster_home()
+    with open_database():
+        home = dagster_home()
     note(f"Dagster UI on http://{host}:{port}, DAGSTER_HOME {home}")
     command = ["-m", "dagster", "dev", "-m", "ml_assets.definitions", "-h", host, "-p", str(port)]
     os.execve(  # noqa: S606 - the process becomes Dagster, so that signals reach it

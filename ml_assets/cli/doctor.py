@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ml_assets.cli.console import say
+from ml_assets.cli.database import open_database
 from ml_assets.entities import LEVELS
 from ml_assets.errors import MlAssetsError
 
@@ -56,17 +57,12 @@ def _findings() -> Iterator[Finding]:
         "settings",
         f"data in {current.data_dir}, partitions from {current.first_date}, time zone {current.timezone}",
     )
-    from ml_assets.storage.engine import create_engine
-
-    engine = create_engine()
-    try:
+    with open_database(at_head=False) as engine:
         finding = _database(engine)
         yield finding
         if not finding.todo:
             with engine.connect() as connection:
                 yield from _accounts(connection)
-    finally:
-        engine.dispose()
     yield _dagster()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ml_assets.cli.console import group, note, rich_console, say
+from ml_assets.cli.database import open_database
 from ml_assets.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -64,19 +65,15 @@ def ingest_export(file: Path, *, account: str | None = None, timezone: str | Non
     another currency than its account; nothing is changed then.
     """
     from ml_assets.sources.ads_manager import read_export
-    from ml_assets.storage.engine import create_engine
-    from ml_assets.storage.schema import require_head
     from ml_assets.storage.writes import store_delivery
 
-    engine = create_engine()
-    require_head(engine)
-    with engine.connect() as connection:
+    with open_database() as engine, engine.connect() as connection:
         known = _named_account(connection, account)
     actions = known["conversion_actions"] if known else None
     content = read_export(
         file, account_id=known["account_id"] if known else account, conversion_actions=actions
     )
-    with engine.begin() as connection:
+    with open_database() as engine, engine.begin() as connection:
         known = known or _account_by_id(connection, content.account.account_id)
         if known and (known["conversion_actions"] or None) != (actions or None):
             content = read_export(
@@ -86,7 +83,6 @@ def ingest_export(file: Path, *, account: str | None = None, timezone: str | Non
             _require_same_currency(content, known)
         config_id = _settle_account(connection, content, known, timezone)
         counts = store_delivery(connection, config_id, content.delivery, content.known_at)
-    engine.dispose()
     _print_result(file, content, counts, config_id, is_new=known is None)
     return config_id
 
@@ -153,10 +149,10 @@ def _print_result(
     say(f"Account {config_id} ({made}): {account.name}, {account.currency or 'currency unknown'}.")
     rejected = content.delivery.rejected
     entities, insights = counts.entities, counts.insights
-    if insights.inserted or entities.inserted or entities.updated:
+    if insights.inserted or entities.inserted or entities.versions:
         say(
             f"Stored: {insights.inserted:,} rows new or changed, {insights.unchanged:,} unchanged; "
-            f"{entities.inserted:,} entities new, {entities.updated:,} changed."
+            f"{entities.inserted:,} entities new, {entities.versions:,} states noted."
         )
     else:
         say(f"Nothing changed: all {insights.unchanged:,} rows were there already.")

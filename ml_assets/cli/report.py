@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ml_assets.cli.database import open_database
 from ml_assets.cli.options import Account, Level, parse_date, parse_levels
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.errors import NotReadyError, UsageError
@@ -51,14 +52,10 @@ def print_reports(
     from ml_assets.cli.accounts import accounts_frame, choose
     from ml_assets.cli.console import note, picture_console, rich_console, say
     from ml_assets.report import draw, read_report
-    from ml_assets.storage.engine import create_engine
-    from ml_assets.storage.schema import require_head
 
-    engine = create_engine()
-    require_head(engine)
     console = rich_console()
     picture = picture_console() if svg is not None else None
-    with engine.connect() as connection:
+    with open_database() as engine, engine.connect() as connection:
         accounts = accounts_frame(connection, active_only=account is None)
         if accounts.is_empty():
             raise NotReadyError(

@@ -3,6 +3,7 @@
 import datetime as dt
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ml_assets.cli.console import note, rich_console, say
+from ml_assets.cli.database import open_database
 from ml_assets.cli.options import Level, parse_levels, parse_range, split
 from ml_assets.entities import EntityType
 from ml_assets.errors import UsageError
@@ -49,19 +51,20 @@ def run_days(
     Raises UsageError for a day outside the partitions and what `run_range` raises.
     """
     from ml_assets.settings import settings
-    from ml_assets.storage.engine import create_engine
-    from ml_assets.storage.schema import require_head
 
     if first < settings().first_date:
         raise UsageError(
             f"Partitions begin on {settings().first_date}; give a later --from, or set "
             "ML_ASSETS_START_DATE to an earlier day."
         )
-    engine = create_engine()
-    require_head(engine)
-    engine.dispose()
+    with open_database():
+        pass
     began = time.monotonic()
     note(f"Judging {first} to {last} through Dagster ...")
+    # Dagster calls what the levels rest on beta, in many lines that help no user of this command.
+    import dagster as dg
+
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
     from ml_assets.defs.backfill import ASSET_NAMES, run_range
     from ml_assets.defs.instance import open_instance
 

@@ -4,7 +4,7 @@ Cells are `Text`, never markup: names of campaigns are full of brackets.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -25,6 +25,11 @@ TIER_STYLES = {
     "INSUFFICIENT_DATA": "dim",
 }
 """From the best tier down; also the order of the table of tiers."""
+
+NAME_COLUMNS = frozenset({"name", "shares its audience with"})
+"""Columns that give way where a line gets too long."""
+
+MAX_WIDTH = 120
 
 RESIDUAL_WORTH_SAYING = 0.01
 """Share of a level's spend that its children leave unexplained, from which the report says so."""
@@ -69,34 +74,42 @@ def _heading(report: AccountReport, console: Console) -> None:
     )
 
 
-def _table(console: Console, title: str, columns: Sequence[tuple[str, str]]) -> Table:
-    """A table of (heading, justification); lines are drawn only where a terminal shows them."""
+def _table(console: Console, columns: Sequence[tuple[str, str]]) -> Table:
+    """A table of (heading, justification): names take what room the figures leave.
+
+    Lines are drawn only where a terminal shows them.
+    """
+    names = [heading for heading, _ in columns if heading in NAME_COLUMNS]
     table = Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
         box=box.SIMPLE_HEAD if console.is_terminal and not console.legacy_windows else None,
         pad_edge=False,
         show_edge=False,
         header_style="dim",
+        width=min(console.width, MAX_WIDTH) if names else None,
     )
     for heading, justify in columns:
-        flexible = heading in {"name", "because", "shares its audience with"}
         table.add_column(
             heading,
             justify="right" if justify == "right" else "left",
             no_wrap=True,
             overflow="ellipsis",
-            ratio=None,
-            min_width=16 if flexible else None,
+            ratio=1 if heading in NAME_COLUMNS else None,
         )
     return table
+
+
+def _print(console: Console, title: str, table: Table | None) -> None:
+    console.print()
+    console.print(Text(title, style="bold"))
+    if table is not None:
+        console.print(table)
 
 
 def _tiers(report: AccountReport, console: Console) -> None:
     counted = report.tiers()
     columns = [("tier", "left"), *((PLURALS[level], "right") for level in report.levels)]
-    columns.append(("spend 14 d of " + PLURALS[report.levels[-1]], "right"))
-    table = _table(console, "Tiers", columns)
+    columns.append(("spend of " + PLURALS[report.levels[-1]], "right"))
+    table = _table(console, columns)
     for tier in (*TIER_STYLES, None):
         of_tier = counted.filter(pl.col("tier").eq_missing(pl.lit(tier, dtype=pl.String)))
         if of_tier.is_empty() and tier is None:
@@ -110,49 +123,49 @@ def _tiers(report: AccountReport, console: Console) -> None:
             ),
             text.money(of_tier.filter(pl.col("entity_type") == report.levels[-1].value)["spend_14d"].sum()),
         )
-    console.print()
-    console.print(table)
+    _print(console, "Tiers (spend of 14 days)", table)
     moves = counted.select(pl.col("up").sum(), pl.col("down").sum()).row(0)
-    changed = (
-        f"{moves[0]} moved up and {moves[1]} down on this day."
-        if any(moves)
-        else "No tier changed on this day."
-    )
+    changed = f"{moves[0]} moved up and {moves[1]} down" if any(moves) else "No tier changed"
     console.print(Text(f"{changed} on this day.", style="dim"))
 
 
 def _judged(report: AccountReport, console: Console, tier: str, title: str, top: int) -> None:
     rows = report.surest(tier, top)
-    console.print()
     if rows.is_empty():
-        console.print(Text(f"{title}: none.", style="dim"))
+        _print(console, f"{title}: none", None)
         return
+    has_own_targets = rows.get_column("target_cpl").n_unique() > 1
     table = _table(
         console,
-        title,
         [
-            ("level", "left"),
             ("name", "left"),
-            ("CPL [80 % interval]", "right"),
-            ("T", "right"),
-            ("P(tier)", "right"),
-            ("leads 14 d", "right"),
-            ("spend 14 d", "right"),
-            ("tier before", "left"),
+            ("CPL [80 %]", "right"),
+            *([("T", "right")] if has_own_targets else []),
+            ("sure", "right"),
+            ("leads", "right"),
+            ("spend", "right"),
+            ("before", "left"),
         ],
     )
-    for row in rows.to_dicts():
+    for row in _with_level_rows(table, rows):
         table.add_row(
-            row["entity_type"],
             _name(row),
             text.interval(row["cpl_shrunk"], row["cpl_shrunk_lo_80"], row["cpl_shrunk_hi_80"]),
-            text.money(row["target_cpl"]),
+            *([text.money(row["target_cpl"])] if has_own_targets else []),
             Text(text.share(row["confidence_score"]), style=TIER_STYLES[tier]),
             text.count(row["leads_14d"]),
             text.money(row["spend_14d"]),
             text.before(row["previous_tier"], row["tier_change_direction"], row["days_in_tier"]),
         )
-    console.print(table)
+    _print(console, f"{title} (leads, spend of 14 days)", table)
+
+
+def _with_level_rows(table: Table, rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows one by one, with a line that names the level before the first of each."""
+    for part in rows.partition_by("entity_type", maintain_order=True):
+        level = EntityType(part.item(0, "entity_type"))
+        table.add_row(Text(PLURALS[level], style="dim italic"))
+        yield from part.to_dicts()
 
 
 def _name(row: dict[str, Any]) -> Text:
@@ -170,15 +183,14 @@ def _fatigue(report: AccountReport, console: Console, top: int) -> None:
         return
     table = _table(
         console,
-        "Creatives that tire: CTR below 0.8 of its best",
         [
             ("name", "left"),
             ("verdict", "left"),
-            ("P(tired)", "right"),
-            ("CTR 7 d", "right"),
+            ("sure", "right"),
+            ("CTR", "right"),
             ("days left [80 %]", "right"),
-            ("frequency 7 d", "right"),
-            ("spend 7 d", "right"),
+            ("frequency", "right"),
+            ("spend", "right"),
         ],
     )
     for row in rows.to_dicts():
@@ -192,8 +204,7 @@ def _fatigue(report: AccountReport, console: Console, top: int) -> None:
             text.DASH if frequency is None else f"{frequency:.1f}",
             text.money(row["spend_7d"]),
         )
-    console.print()
-    console.print(table)
+    _print(console, "Creatives that tire: CTR below 0.8 of its best (figures of 7 days)", table)
 
 
 def _overlap(report: AccountReport, console: Console, top: int) -> None:
@@ -204,12 +215,11 @@ def _overlap(report: AccountReport, console: Console, top: int) -> None:
         return
     table = _table(
         console,
-        "Adsets that bid for the same people (declared targeting)",
         [
             ("name", "left"),
             ("shares its audience with", "left"),
             ("overlap", "right"),
-            ("spend 14 d, both", "right"),
+            ("spend of both", "right"),
         ],
     )
     for row in rows.to_dicts():
@@ -219,36 +229,23 @@ def _overlap(report: AccountReport, console: Console, top: int) -> None:
             text.share(row["audience_overlap_score"]),
             text.money((row["spend_14d"] or 0.0) + (row["overlap_spend_14d"] or 0.0)),
         )
-    console.print()
-    console.print(table)
+    _print(console, "Adsets that bid for the same people (declared targeting, spend of 14 days)", table)
 
 
 def _undecided(report: AccountReport, console: Console, top: int) -> None:
     rows = report.undecided(top)
     if rows.is_empty():
         return
-    table = _table(
-        console,
-        "Not enough data for a tier yet",
-        [
-            ("level", "left"),
-            ("name", "left"),
-            ("leads 14 d", "right"),
-            ("spend 14 d", "right"),
-            ("needs", "left"),
-        ],
-    )
-    for row in rows.to_dicts():
+    table = _table(console, [("name", "left"), ("leads", "right"), ("spend", "right"), ("needs", "left")])
+    for row in _with_level_rows(table, rows):
         wanted = json.loads(row["needs"]) if row["needs"] else None
         table.add_row(
-            row["entity_type"],
             _name(row),
             text.count(row["leads_14d"]),
             text.money(row["spend_14d"]),
             text.needs(wanted) if wanted else text.clean(row["reason"], text.DASH),
         )
-    console.print()
-    console.print(table)
+    _print(console, "Not enough data for a tier yet (leads, spend of 14 days)", table)
 
 
 def _notes(report: AccountReport, console: Console) -> None:

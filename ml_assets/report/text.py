@@ -44,10 +44,10 @@ def share(value: float | None, digits: int = 0) -> str:
 
 
 def interval(middle: float | None, low: float | None, high: float | None, form: Any = money) -> str:  # noqa: ANN401 - any formatting function
-    """`middle [low to high]`; an open end where a bound is missing."""
+    """`middle [low–high]`; a dash where a bound is missing."""
     if middle is None:
         return DASH
-    return f"{form(middle)} [{form(low)} to {form(high)}]"
+    return f"{form(middle)} [{form(low)}–{form(high)}]"
 
 
 def days(value: float | None, low: float | None, high: float | None) -> str:
@@ -55,7 +55,7 @@ def days(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return DASH
     upper = "year+" if high is None else f"{high:.0f}"
-    return f"{value:.0f} [{DASH if low is None else f'{low:.0f}'} to {upper}]"
+    return f"{value:.0f} [{DASH if low is None else f'{low:.0f}'}–{upper}]"
 
 
 def tier(value: str | None) -> str:
@@ -66,20 +66,28 @@ def tier(value: str | None) -> str:
 def before(previous: str | None, direction: str | None, days_in_tier: int | None) -> str:
     """What the tier was before today, or for how long it has stood."""
     if direction in {"up", "down"} and previous:
-        return f"{direction} from {tier(previous)}"
+        return f"{direction}, was {tier(previous)}"
     if days_in_tier is None:
         return DASH
-    return "new" if days_in_tier <= 1 else f"for {days_in_tier} days"
+    return "new" if days_in_tier <= 1 else f"same for {days_in_tier} d"
 
 
 def needs(value: dict[str, Any] | None) -> str:
-    """What has to come until a tier can be named."""
-    parts = [
-        f"{key.replace('_', ' ')} {money(amount) if isinstance(amount, float) else amount}"
-        for key, amount in (value or {}).items()
-        if amount is not None
+    """What has to come until a tier can be named: spend or leads, and days with delivery."""
+    wanted = value or {}
+    either = [
+        f"{money(wanted['spend'])} more spend" if wanted.get("spend") else "",
+        _more(wanted["leads"], "lead") if wanted.get("leads") else "",
     ]
-    return " or ".join(parts) or DASH
+    both = " or ".join(part for part in either if part)
+    if wanted.get("delivery_days"):
+        more_days = _more(wanted["delivery_days"], "day")
+        return f"{both}, {more_days}" if both else more_days
+    return both or DASH
+
+
+def _more(number: float, thing: str) -> str:
+    return f"{count(number)} more {thing}{'' if number == 1 else 's'}"
 
 
 def moment(value: dt.datetime | None) -> str:
