@@ -73,21 +73,20 @@ def _features_of(
     estimates = estimate(inputs, entity_type, dates, tree=tree)
     own = estimates.levels[entity_type]
     level, at = own.level, estimates.at
-    inside = np.maximum(at, 0)
     state = _state(inputs, tree, entity_type, dates)
-    columns: dict[str, np.ndarray] = dict(window_columns(level, estimates.maturity, inside))
-    columns |= weekday_columns(level, tree, inside)
+    columns: dict[str, np.ndarray] = dict(window_columns(level, estimates.maturity, at))
+    columns |= weekday_columns(level, tree, at)
     columns |= _estimate_columns(own)
     columns["leads_trend_probability"] = _falling_probability(own, columns)
     delivering = columns["delivery_days_7d"] >= SIBLING_MIN_DAYS
     if entity_type.parent is not None:
-        columns |= share_columns(level, tree.levels[entity_type.parent], inside)
+        columns |= share_columns(level, tree.levels[entity_type.parent], at)
         columns |= _sibling_columns(own, delivering)
     columns["maturity_assumed"] = level.account.spread(estimates.maturity.assumed.astype(np.float64)) > 0
     columns["leads_overdispersion"] = own.dispersion
     if entity_type is EntityType.AD:
         columns |= _fatigue(estimates, state, len(dates))
-    delivered_lately = window_sum(level.values["rows"], inside, PRESENT_DAYS) > 0
+    delivered_lately = window_sum(level.values["rows"], at, PRESENT_DAYS) > 0
     frame = lay_out(level.keys, dates, columns | {"delivered_lately": delivered_lately}).with_columns(
         entity_type=pl.lit(entity_type.value)
     )
@@ -102,7 +101,7 @@ def _features_of(
     frame = frame.with_columns(window_expressions())
     if entity_type is EntityType.ADSET:
         siblings = state.filter(pl.col("entity_type") == entity_type.value)
-        overlap = overlap_columns(level, inside, siblings)
+        overlap = overlap_columns(level, at, siblings)
         frame = frame.join(overlap, on=["row", "column"], how="left").with_columns(
             overlap_method=pl.when(pl.col("audience_overlap_score").is_not_null()).then(pl.lit(METHOD))
         )
@@ -195,16 +194,11 @@ def _fatigue(estimates: TreeEstimates, state: pl.DataFrame, dates: int) -> dict[
         pl.col("row").is_not_null(),
     )
     learning[in_learning["row"].to_numpy(), in_learning["column"].to_numpy()] = True
-    inside = np.maximum(estimates.at, 0)
+    seen = own.level.where_known("clicks")
     dispersion = count_dispersion(
-        own.level, inside, "clicks", "impressions", estimates.tree.start.isoweekday()
+        seen, estimates.at, "clicks", "impressions", estimates.tree.start.isoweekday()
     )
-    columns = fatigue_columns(own.level, inside, own.expected, dispersion, learning[own.level.parent.index])
-    if "clicks" in own.level.unknown:
-        blind = np.any(own.level.unknown["clicks"], axis=1)[:, None]
-        columns["creative_fatigue_score"] = np.where(blind, np.nan, columns["creative_fatigue_score"])
-        columns["fatigue_verdict"] = np.where(blind, "", columns["fatigue_verdict"])
-    return columns
+    return fatigue_columns(seen, estimates.at, own.expected, dispersion, learning[own.level.parent.index])
 
 
 def _state(

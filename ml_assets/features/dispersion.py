@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml_assets.features.grid import FloatArray, IntArray, LevelGrid
+from ml_assets.features.grid import FloatArray, IntArray, LevelGrid, in_order
 
 DISPERSION_DAYS = 28
 PRIOR_EVENTS = 60.0
@@ -30,7 +30,7 @@ def count_dispersion(
     exposed = [
         _weighted_exposure(level, at, lag, exposure, weekday, profile) for lag in range(DISPERSION_DAYS)
     ]
-    total_e = np.maximum(np.sum(exposed, axis=0), 1e-12)
+    total_e = np.maximum(in_order(exposed), 1e-12)
     squared = np.zeros_like(total_n)
     expected = np.zeros_like(total_n)
     for lag, e in enumerate(exposed):

@@ -66,7 +66,10 @@ class TreeEstimates:
 
 @dataclass(frozen=True)
 class _LevelCounts:
-    """Sums of 14 days of one level, as seen and as far as they would be visible by now."""
+    """Sums of 14 days of one level, as seen and as far as they would be visible by now.
+
+    Spend is that of the days with known leads, impressions those of the days with known clicks.
+    """
 
     seeks_leads: np.ndarray
     target: FloatArray
@@ -120,7 +123,13 @@ def grid_for(inputs: FeatureInputs, entity_type: EntityType, dates: Sequence[dt.
     first = inputs.metrics["date"].min()
     start = first if isinstance(first, dt.date) else min(dates)
     return build_grid(
-        inputs.metrics, inputs.entities, inputs.accounts, entity_type, min(start, *dates), max(dates)
+        inputs.metrics,
+        inputs.entities,
+        inputs.versions,
+        inputs.accounts,
+        entity_type,
+        min(start, *dates),
+        max(dates),
     )
 
 
@@ -146,14 +155,15 @@ def _counts_of_all(
         if entity_type is not EntityType.CAMPAIGN:
             target, source = target[level.parent.index], source[level.parent.index]
         shape = (level.keys.height, at.size)
+        with_leads = level.where_known("leads")
         spend, visible_spend, clicks, visible_clicks = (np.zeros(shape) for _ in range(4))
         for lag in range(ESTIMATE_DAYS):
             visible = level.account.spread(maturity.visible(lag))
-            day_spend, day_clicks = level.daily("spend", at, lag), level.daily("clicks", at, lag)
+            day_spend = with_leads.daily("spend", at, lag)
             spend += day_spend
             visible_spend += visible * day_spend
-            clicks += day_clicks
-            visible_clicks += visible * day_clicks
+            clicks += level.daily("clicks", at, lag)
+            visible_clicks += visible * with_leads.daily("clicks", at, lag)
         counts[entity_type] = _LevelCounts(
             seeks_leads=_seeking(level, goals),
             target=target,
@@ -163,7 +173,7 @@ def _counts_of_all(
             visible_spend=visible_spend,
             clicks=clicks,
             visible_clicks=visible_clicks,
-            impressions=level.window("impressions", at, ESTIMATE_DAYS),
+            impressions=level.where_known("clicks").window("impressions", at, ESTIMATE_DAYS),
         )
     return counts
 
@@ -183,7 +193,7 @@ def _posteriors(
         seen = counts[entity_type]
         counted = seen.seeks_leads[:, None] & ~np.isnan(seen.leads)
         n = np.where(counted, np.nan_to_num(seen.leads), 0.0)
-        leads_dispersion = count_dispersion(level, at, "leads", "spend", weekday)
+        leads_dispersion = count_dispersion(level.where_known("leads"), at, "leads", "spend", weekday)
         counted_here = partial(Counts, parent=level.parent, account=level.account, sample=level.in_sample)
         e = np.where(counted & (seen.target > 0), seen.visible_spend / seen.target, 0.0)
         rate_counts.append(counted_here(n=np.where(e > 0, n, 0.0), e=e, dispersion=leads_dispersion))
@@ -191,7 +201,9 @@ def _posteriors(
             counted_here(
                 n=seen.clicks,
                 e=np.nan_to_num(seen.impressions * level.account.spread(ctr_scale)),
-                dispersion=count_dispersion(level, at, "clicks", "impressions", weekday),
+                dispersion=count_dispersion(
+                    level.where_known("clicks"), at, "clicks", "impressions", weekday
+                ),
             )
         )
         by_click = np.nan_to_num(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, polygamma, psi
 
-from ml_assets.features.grid import FloatArray, Groups, IntArray, LevelGrid, window_sum
+from ml_assets.features.grid import FloatArray, Groups, IntArray, LevelGrid, in_order, window_sum
 from ml_assets.features.inputs import LOOKBACK_DAYS
 from ml_assets.metrics import MICROS
 
@@ -88,7 +88,7 @@ def fatigue_columns(
     policy = policy or FatiguePolicy()
     weeks = _weeks(level)
     entity = np.arange(level.keys.height)[:, None]
-    now = np.maximum(at, 0)[None, :]
+    now = at[None, :]
     widening = level.account.spread(dispersion)
     clicks_now, impressions_now = weeks.clicks[entity, now], weeks.impressions[entity, now]
     so_far = window_sum(level.values["impressions"], at, LOOKBACK_DAYS + 1)
@@ -256,9 +256,9 @@ def _days_to_fatigue(
     lags = np.arange(policy.slope_days)
     clicks = [level.daily("clicks", at, int(lag)) for lag in lags]
     impressions = [level.daily("impressions", at, int(lag)) for lag in lags]
-    total_clicks, total = np.sum(clicks, axis=0), np.maximum(np.sum(impressions, axis=0), _TINY)
+    total_clicks, total = in_order(clicks), np.maximum(in_order(impressions), _TINY)
     rate = np.maximum(total_clicks / total, _TINY)
-    centre = -np.sum([lag * shown for lag, shown in zip(lags, impressions, strict=True)], axis=0) / total
+    centre = -in_order(lag * shown for lag, shown in zip(lags, impressions, strict=True)) / total
     spread = np.zeros_like(total)
     tilt = np.zeros_like(total)
     for lag, clicked, shown in zip(lags, clicks, impressions, strict=True):

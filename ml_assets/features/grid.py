@@ -6,9 +6,9 @@ integers (money in millionths), so a sum does not depend on where the running to
 """
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import polars as pl
 from scipy import sparse
 
 from ml_assets.entities import EntityType
+from ml_assets.entity_state import ACTIVE
 from ml_assets.metrics import MICROS
 
 FloatArray = npt.NDArray[np.float64]
@@ -90,6 +91,17 @@ class LevelGrid:
         values[:, column < 0] = 0.0
         return values / MICROS if name == "spend" else values
 
+    def where_known(self, figure: str) -> "LevelGrid":
+        """The level with only the days on which `figure` is known: rates of it are those of these days."""
+        if figure not in self.unknown:
+            return self
+        known = ~self.unknown[figure]
+        return replace(
+            self,
+            values={name: values * known for name, values in self.values.items()},
+            unknown={name: days & known for name, days in self.unknown.items() if name != figure},
+        )
+
     def first_delivery(self, at: IntArray, lookback: int) -> IntArray:
         """Column of the first day with spend or impressions in the `lookback` days before each of `at`.
 
@@ -106,8 +118,8 @@ class LevelGrid:
         if self.in_sample.all():
             return self
         rows = self.in_sample
-        return LevelGrid(
-            entity_type=self.entity_type,
+        return replace(
+            self,
             keys=self.keys.filter(rows),
             parent=Groups(self.parent.index[rows], self.parent.count),
             account=Groups(self.account.index[rows], self.account.count),
@@ -150,9 +162,19 @@ def window_sum(
     return (total[:, end] - total[:, start]).astype(np.float64)
 
 
+def in_order(parts: Iterable[FloatArray]) -> FloatArray:
+    """The sum of arrays of one shape, added one after the other.
+
+    numpy's own sum adds pairwise where the arrays hold a single number, so that one entity on one date would
+    differ in the last digit from the same entity among others.
+    """
+    return reduce(np.add, parts)
+
+
 def build_grid(
     metrics: pl.DataFrame,
     entities: pl.DataFrame,
+    versions: pl.DataFrame,
     accounts: pl.DataFrame,
     lowest: EntityType,
     start: dt.date,
@@ -160,29 +182,28 @@ def build_grid(
 ) -> TreeGrid:
     """The tree from the campaigns down to `lowest` over the days [start, end].
 
-    Entities are those with a row in `metrics` (schema `ENTITY_METRICS`) and the active ones of `entities`;
-    one whose parent is unknown is left out. Days before the first row of `metrics` are cut off.
+    Entities are those with a row in `metrics` (schema `ENTITY_METRICS`) and those that are or by `versions`
+    ever were active; one whose parent is unknown is left out.
     """
-    first = metrics["date"].min()
-    begin = max(min(first, end), start) if isinstance(first, dt.date) else end
-    days = (end - begin).days + 1
+    days = (end - start).days + 1
+    once_active = versions.filter(pl.col("fields").str.contains(f'(?i)"{ACTIVE}"'))
     accounts = accounts.sort("config_id")
     above = accounts.select("config_id", above=pl.lit("")).with_row_index("group")
     levels: dict[EntityType, LevelGrid] = {}
     for level in lowest.path:
         here = pl.col("entity_type") == level.value
-        rows = _runs_of_entities(metrics.filter(here, pl.col("date").is_between(begin, end)))
+        rows = _runs_of_entities(metrics.filter(here, pl.col("date").is_between(start, end)))
         known = entities.filter(here)
         keys = (
-            _universe(rows, known)
+            _universe(rows, known, once_active.filter(here))
             .join(above, on=["config_id", "above"], how="inner")
             .sort("config_id", "entity_id")
         )
         levels[level] = _level_grid(
-            level, keys, above.height, accounts, rows, begin, days, _in_sample(keys, known)
+            level, keys, above.height, accounts, rows, start, days, _in_sample(keys, known)
         )
         above = keys.select("config_id", above="entity_id").with_row_index("group")
-    return TreeGrid(begin, days, accounts, levels)
+    return TreeGrid(start, days, accounts, levels)
 
 
 def _runs_of_entities(rows: pl.DataFrame) -> pl.DataFrame:
@@ -205,16 +226,18 @@ def _runs_of_entities(rows: pl.DataFrame) -> pl.DataFrame:
     return runs
 
 
-def _universe(rows: pl.DataFrame, entities: pl.DataFrame) -> pl.DataFrame:
+def _universe(rows: pl.DataFrame, entities: pl.DataFrame, once_active: pl.DataFrame) -> pl.DataFrame:
     """The entities of a level to speak of: config_id, entity_id, parent_id, campaign_id, above, run.
 
-    Those with rows and the active ones; `run` is null for one without rows.
+    Those with rows, the active ones and those that have a version in `once_active`: on which days an entity
+    without rows was active must not depend on what it is today. `run` is null for one without rows.
     """
+    key = ["config_id", "entity_id"]
+    is_active = pl.coalesce("effective_status", "status").str.to_uppercase() == ACTIVE
+    live = pl.concat([entities.filter(is_active).select(key), once_active.select(key)]).unique()
     columns = ["config_id", "entity_id", "parent_id", "campaign_id"]
     heads = rows.filter(pl.col("run").ne_missing(pl.col("run").shift(1))).select(*columns, "run")
-    silent = entities.filter(pl.coalesce("effective_status", "status") == "ACTIVE").join(
-        heads, on=["config_id", "entity_id"], how="anti"
-    )
+    silent = entities.join(live, on=key, how="semi").join(heads, on=key, how="anti")
     return pl.concat([heads, silent.select(*columns, run=pl.lit(None, pl.Int64))]).with_columns(
         above=pl.col("parent_id").fill_null("")
     )

@@ -54,7 +54,7 @@ def _pooled(
     ends = sorted(set(dates))
     at = tree.columns(ends)
     inside = np.maximum(at, 0)
-    campaigns = tree.levels[EntityType.CAMPAIGN]
+    campaigns = tree.levels[EntityType.CAMPAIGN].where_known("leads")
     maturity = learn_maturity(tree, metrics, development, inside)
     spend = np.zeros((tree.accounts.height, at.size))
     leads = np.zeros_like(spend)

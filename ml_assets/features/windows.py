@@ -6,7 +6,7 @@ Ratios are polars expressions over pooled sums (`ml_assets.metrics`); sums come 
 import numpy as np
 import polars as pl
 
-from ml_assets.features.grid import FloatArray, Groups, IntArray, LevelGrid, TreeGrid, window_sum
+from ml_assets.features.grid import FloatArray, Groups, IntArray, LevelGrid, TreeGrid, in_order, window_sum
 from ml_assets.features.inputs import LOOKBACK_DAYS
 from ml_assets.features.maturity import Maturity
 from ml_assets.metrics import MICROS, guarded_ratio, ratio, relative_change
@@ -46,10 +46,8 @@ def window_columns(level: LevelGrid, maturity: Maturity, at: IntArray) -> dict[s
     for name, first in (("7d", 0), ("previous", WEEK)):
         visible = [level.account.spread(maturity.visible(lag)) for lag in range(first, first + WEEK)]
         spends = [level.daily("spend", at, lag) for lag in range(first, first + WEEK)]
-        columns[f"visible_spend_{name}"] = np.sum(
-            [v * s for v, s in zip(visible, spends, strict=True)], axis=0
-        )
-        columns[f"visible_days_{name}"] = np.sum(visible, axis=0)
+        columns[f"visible_spend_{name}"] = in_order(v * s for v, s in zip(visible, spends, strict=True))
+        columns[f"visible_days_{name}"] = in_order(visible)
     days_with = {
         "days_with_leads_7d": ("leads", WEEK),
         "days_active": ("impressions", 30),
