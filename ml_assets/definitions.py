@@ -20,4 +20,6 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=[insights, entity_metrics, features, classifications],
         resources={"database": DatabaseResource()},
+        # A step is one pass over whole frames; a process of its own for each would cost more than the step.
+        executor=dg.in_process_executor,
     )

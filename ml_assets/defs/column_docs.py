@@ -22,7 +22,6 @@ FIGURE_DOCS = {
     "spend": "Spend of the day, account currency, major units",
     "impressions": "Impressions of the day",
     "reach": "People reached on the day; adds up over neither days nor entities",
-    "frequency": "Impressions per person of the same query",
     "clicks": "Clicks (all) of the day",
     "link_clicks": "Link clicks of the day",
     "leads": "Leads of the day as known, by the account's conversion actions",
@@ -31,6 +30,7 @@ FIGURE_DOCS = {
 INSIGHTS_DOCS = {
     **KEY_DOCS,
     **FIGURE_DOCS,
+    "frequency": "Impressions per person of the same query",
     "window_days": "1: figures of the day; 7: reach and frequency of the seven days up to it",
     "actions": "JSON list of Meta's actions as delivered",
 }

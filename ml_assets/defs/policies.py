@@ -6,7 +6,9 @@ that are joined across levels, directly or through others, therefore carry diffe
 finishes all levels of the upstream asset first. That is why the lengths differ; they also bound the memory
 of a run.
 
-A run takes one level, or all levels of a date where there are no more dates than levels.
+A run takes one level, or all levels of a date where there are no more dates than levels. A tick that falls
+into the moments in which a run records its materializations takes up those that are there already: the
+backfill then takes more runs, but a partition is never run before everything it needs is there.
 """
 
 import dagster as dg

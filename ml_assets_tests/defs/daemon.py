@@ -1,0 +1,95 @@
+"""Drives backfills through the code of Dagster's own daemons, with the real code location and real runs."""
+
+# ruff: noqa: TID251 - the daemons have no public door
+
+import datetime as dt
+import logging
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.definitions.automation_tick_evaluation_context import (
+    build_run_requests_with_backfill_policies,
+)
+from dagster._core.definitions.events import AssetKeyPartitionKey
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.instance import DagsterInstance
+from dagster._core.test_utils import create_test_daemon_workspace_context
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import ModuleTarget
+from dagster._daemon.backfill import execute_backfill_iteration
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+"""The backfill daemon ticks every 30 seconds, seldom while a run records; here it ticks between runs."""
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def served(module: str, instance: DagsterInstance) -> Iterator[WorkspaceProcessContext]:
+    """A workspace whose code location is served by a process of its own, as under `dagster dev`."""
+    target = ModuleTarget(
+        module_name=module, attribute=None, working_directory=str(ROOT), location_name="ml_assets"
+    )
+    with create_test_daemon_workspace_context(target, instance) as context:
+        yield context
+
+
+def backfill(
+    context: WorkspaceProcessContext,
+    assets: Sequence[str],
+    partition_keys: Sequence[str],
+    timeout: float = 240.0,
+) -> PartitionBackfill:
+    """Request a backfill as the UI does, and tick the daemons until it ends; returns it as it ended."""
+    instance = context.instance
+    graph = context.create_request_context().asset_graph
+    requested = PartitionBackfill.from_asset_partitions(
+        backfill_id=uuid.uuid4().hex[:8],
+        asset_graph=graph,
+        partition_names=list(partition_keys),
+        asset_selection=[dg.AssetKey(name) for name in assets],
+        backfill_timestamp=dt.datetime.now(dt.UTC).timestamp(),
+        tags={},
+        dynamic_partitions_store=instance,
+        all_partitions=False,
+        title=None,
+        description=None,
+        run_config=None,
+    )
+    instance.add_backfill(requested)
+    queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
+    logger = logging.getLogger("backfill")
+    until = time.monotonic() + timeout
+    while time.monotonic() < until:
+        if not instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)):
+            errors = [error for error in execute_backfill_iteration(context, logger) if error]
+            assert not errors, errors
+        assert not [error for error in queue.run_iteration(context) if error]
+        now = instance.get_backfill(requested.backfill_id)
+        assert now is not None
+        if now.status != BulkActionStatus.REQUESTED:
+            return now
+        time.sleep(0.2)
+    raise AssertionError(f"the backfill did not end within {timeout} s")
+
+
+def planned_runs(context: WorkspaceProcessContext, asset: str, partition_keys: Sequence[str]) -> int:
+    """How many runs the daemon would make of these partitions of an asset, were all they need there."""
+    key = dg.AssetKey(asset)
+    return len(
+        build_run_requests_with_backfill_policies(
+            [AssetKeyPartitionKey(key, partition) for partition in partition_keys],
+            context.create_request_context().asset_graph,
+            dynamic_partitions_store=context.instance,
+        )
+    )

@@ -1,0 +1,105 @@
+"""A real backfill of several levels, through the daemons' own code, with runs in processes of their own."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ml_assets.defs.assets.classifications import classifications
+from ml_assets.defs.assets.entity_metrics import entity_metrics
+from ml_assets.defs.assets.features import features
+from ml_assets.defs.backfill import ASSETS
+from ml_assets.defs.partitions import partitions
+from ml_assets.entities import LEVELS
+from ml_assets.settings import settings
+from ml_assets.storage.engine import create_engine
+from ml_assets_tests.defs.conftest import add_synthetic_account
+from ml_assets_tests.defs.daemon import BulkActionStatus, backfill, planned_runs, served
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is deprecated"),
+]
+
+CHAIN = ("insights", "entity_metrics", "features", "classifications")
+
+
+@pytest.fixture
+def home(
+    tmp_path: Path, sqlite_url: str, small_source: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A database with an account, and the environment that server and run processes inherit."""
+    engine = create_engine(sqlite_url)
+    add_synthetic_account(engine, small_source)
+    engine.dispose()
+    monkeypatch.setenv("ML_ASSETS_DATABASE_URL", sqlite_url)
+    monkeypatch.setenv("ML_ASSETS_DATA_DIR", str(tmp_path))
+    settings.cache_clear()
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def too_early(instance: dg.DagsterInstance, upstream: str, downstream: dg.AssetsDefinition) -> set[str]:
+    """Partitions of `downstream` whose run began before all they need of `upstream` was materialized."""
+    made = {record.partition_key: record.timestamp for record in materializations(instance, upstream)}
+    began = {record.dagster_run.run_id: record.start_time for record in instance.get_run_records()}
+    mapping = downstream.get_partition_mapping(dg.AssetKey(upstream))
+    assert mapping is not None
+    found = set()
+    for record in materializations(instance, downstream.key.to_user_string()):
+        needed = mapping.get_upstream_mapped_partitions_result_for_partitions(
+            partitions.subset_with_partition_keys([record.partition_key]), partitions, partitions
+        ).partitions_subset.get_partition_keys()
+        start = began[record.run_id]
+        if start is None or any(made[key] > start for key in needed if key in made):
+            found.add(str(record.partition_key))
+    return found
+
+
+def materializations(instance: dg.DagsterInstance, asset: str) -> list[dg.EventLogRecord]:
+    return list(instance.fetch_materializations(dg.AssetKey(asset), limit=1000).records)
+
+
+def keys_of(last_day: dt.date, days: int) -> list[str]:
+    dates = [last_day - dt.timedelta(days=back) for back in reversed(range(days))]
+    return [f"{date}|{level}" for date in dates for level in LEVELS]
+
+
+def test_no_level_is_judged_before_the_levels_it_rests_on(home: Path, last_day: dt.date) -> None:
+    keys = keys_of(last_day, 5)
+    with (
+        dg.DagsterInstance.local_temp(str(home)) as instance,
+        served("ml_assets.definitions", instance) as context,
+    ):
+        ended = backfill(context, CHAIN, keys)
+        assert ended.status == BulkActionStatus.COMPLETED_SUCCESS
+        for asset in ASSETS:
+            assert instance.get_materialized_partitions(asset.key) == set(keys)
+        assert not too_early(instance, "insights", entity_metrics)
+        assert not too_early(instance, "entity_metrics", features)
+        assert not too_early(instance, "features", classifications)
+        assert not too_early(instance, "entity_metrics", classifications)
+        assert instance.get_runs_count() == len(CHAIN) * len(LEVELS)
+
+
+def test_with_equal_policies_a_level_is_judged_before_the_levels_it_rests_on(
+    home: Path, last_day: dt.date
+) -> None:
+    with (
+        dg.DagsterInstance.local_temp(str(home)) as instance,
+        served("ml_assets_tests.defs.equal_policies", instance) as context,
+    ):
+        backfill(context, ("features", "classifications"), keys_of(last_day, 5))
+        assert instance.get_runs_count() == len(LEVELS)  # both assets of a level in one run
+        assert too_early(instance, "features", classifications)
+
+
+def test_a_quarter_of_three_levels_is_a_dozen_runs(home: Path, last_day: dt.date) -> None:
+    keys = keys_of(last_day, 90)
+    with (
+        dg.DagsterInstance.local_temp(str(home)) as instance,
+        served("ml_assets.definitions", instance) as context,
+    ):
+        assert [planned_runs(context, asset, keys) for asset in CHAIN] == [len(LEVELS)] * len(CHAIN)

@@ -1,0 +1,74 @@
+"""The code location as a whole: what is in it, and that it says what everything is."""
+
+import dagster as dg
+
+from ml_assets.definitions import defs
+from ml_assets.defs.column_docs import (
+    CLASSIFICATIONS_DOCS,
+    ENTITY_METRICS_DOCS,
+    FEATURES_DOCS,
+    INSIGHTS_DOCS,
+)
+
+GRAPH = {
+    "insights": ("source", []),
+    "entity_metrics": ("metrics", ["insights"]),
+    "features": ("features", ["entity_metrics"]),
+    "classifications": ("classifications", ["entity_metrics", "features"]),
+}
+"""Asset -> group, what it depends on: a change of the wiring has to be made here too."""
+
+
+def test_the_graph_is_what_it_was() -> None:
+    graph = defs().resolve_asset_graph()
+    assert {
+        key.to_user_string(): (
+            graph.get(key).group_name,
+            sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),
+        )
+        for key in graph.get_all_asset_keys()
+    } == GRAPH
+
+
+def test_definitions_can_be_loaded_as_a_server_loads_them() -> None:
+    dg.Definitions.validate_loadable(defs())
+
+
+def test_every_asset_is_partitioned_by_date_and_level_and_says_what_it_is() -> None:
+    graph = defs().resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert isinstance(node.partitions_def, dg.MultiPartitionsDefinition)
+        assert {d.name for d in node.partitions_def.partitions_defs} == {"date", "entity_type"}
+        assert node.description
+        assert node.owners == ["team:ml_assets"]
+        assert node.kinds
+        assert node.metadata["dagster/table_name"]
+
+
+def test_every_column_in_the_ui_has_a_description() -> None:
+    graph = defs().resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        schema = graph.get(key).metadata["dagster/column_schema"]
+        assert not [column.name for column in schema.columns if not column.description], key
+
+
+def test_no_described_column_is_gone() -> None:
+    graph = defs().resolve_asset_graph()
+    docs = {
+        "entity_metrics": ENTITY_METRICS_DOCS,
+        "classifications": CLASSIFICATIONS_DOCS,
+        "features": FEATURES_DOCS,
+        "insights": INSIGHTS_DOCS,
+    }
+    for name, described in docs.items():
+        schema = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]
+        extra = set(described) - {column.name for column in schema.columns}
+        assert extra <= {"parent_id", "campaign_id", "date", "known_at"}, name
+
+
+def test_assets_joined_across_levels_have_different_backfill_policies() -> None:
+    graph = defs().resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        for parent in graph.get_ancestor_asset_keys(key):
+            assert graph.get(parent).backfill_policy != graph.get(key).backfill_policy, (parent, key)
