@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from polars.testing import assert_frame_equal
+from sqlalchemy import event
 
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.frames import ENTITIES, INSIGHTS
@@ -158,7 +159,7 @@ def test_current_and_as_of_reads_use_an_index(engine: sa.Engine, as_of: dt.datet
                 if "ads_insights" in statement and "EXPLAIN" not in statement:
                     explain(connection, statement, parameters)
 
-            sa.event.listen(connection, "before_cursor_execute", record)
+            event.listen(connection, "before_cursor_execute", record)
             read_insights(connection, DAY, DAY, [EntityType.CAMPAIGN], [1], as_of=as_of)
     assert len(seen) == 1
     assert "ix_ads_insights_partition" in seen[0]
