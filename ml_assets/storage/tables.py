@@ -181,9 +181,7 @@ class AdsInsight(Base):
     entity_type: Mapped[str] = mapped_column(Level, primary_key=True)
     entity_id: Mapped[str] = mapped_column(Entity, primary_key=True)
     date: Mapped[dt.date] = mapped_column(primary_key=True)
-    window_days: Mapped[int] = mapped_column(
-        sa.SmallInteger, primary_key=True, server_default=sa.text("1")
-    )
+    window_days: Mapped[int] = mapped_column(sa.SmallInteger, primary_key=True, server_default=sa.text("1"))
     known_at: Mapped[dt.datetime] = mapped_column(primary_key=True)
     spend: Mapped[float | None]
     impressions: Mapped[int | None]
@@ -307,9 +305,7 @@ class MLClassification(EntityKey, Base):
     __table_args__ = (
         *_key_and_partition("ml_classifications", "classification_date"),
         sa.Index("idx_ml_classifications_entity_type", "entity_type"),
-        sa.Index(
-            "idx_ml_classifications_config_entity", "config_id", "entity_type", "entity_id"
-        ),
+        sa.Index("idx_ml_classifications_config_entity", "config_id", "entity_type", "entity_id"),
         sa.Index("ix_ml_classifications_tier", "tier"),
     )
 
@@ -429,9 +425,7 @@ class MLForecast(EntityKey, Base):
     """A forecast of one metric of one entity, made on a date (asset `forecasts`)."""
 
     __tablename__ = "ml_forecasts"
-    __table_args__ = _key_and_partition(
-        "ml_forecasts", "forecast_date", "target_metric", "horizon_days"
-    )
+    __table_args__ = _key_and_partition("ml_forecasts", "forecast_date", "target_metric", "horizon_days")
 
     target_metric: Mapped[str] = mapped_column(Word)
     horizon_days: Mapped[int] = mapped_column(sa.Integer)
@@ -506,9 +500,7 @@ class MLClassificationFeedback(Base):
 
     __tablename__ = "ml_classification_feedback"
     __table_args__ = (
-        sa.Index(
-            "ix_ml_classification_feedback_entity", "config_id", "entity_type", "entity_id"
-        ),
+        sa.Index("ix_ml_classification_feedback_entity", "config_id", "entity_type", "entity_id"),
     )
 
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
