@@ -150,9 +150,10 @@ def _print_result(
     rejected = content.delivery.rejected
     entities, insights = counts.entities, counts.insights
     if insights.inserted or entities.inserted or entities.versions:
+        states = f", {entities.versions:,} changes of status or budget" if entities.versions else ""
         say(
             f"Stored: {insights.inserted:,} rows new or changed, {insights.unchanged:,} unchanged; "
-            f"{entities.inserted:,} entities new, {entities.versions:,} states noted."
+            f"{entities.inserted:,} entities new{states}."
         )
     else:
         say(f"Nothing changed: all {insights.unchanged:,} rows were there already.")
