@@ -4,7 +4,7 @@ Counts n with exposure e at relative rate r: n ~ Poisson(r * e), r ~ Gamma. The 
 its parent's rate as the child's *siblings* and everything above tell it; the child's own counts are never
 part of its own prior. Three things widen or sharpen it:
 
-- how much children of one parent differ: Gamma shape `a` per level and account, by marginal likelihood;
+- how much children of one parent differ: Gamma shape `a` per level and account, from the marginal likelihood;
 - how well the parent's rate is known without the child: shape s, so that
   1/a' = 1/a + (1/s) (1 + 1/a), the squared coefficient of variation of a product;
 - a sibling tells of its parent through its own deviation, so its counts are discounted by
@@ -34,12 +34,12 @@ class ShrinkagePolicy:
     max_shape: float = 20.0
     default_shape: float = 2.0
     """The shape without data; the likelihood takes over as counts come in."""
-    default_log_sd: float = 4.0
+    default_log_sd: float = 1.5
     """Spread of log(shape) around the default: how easily data move it."""
     root_shape: float = 1.0
     """Shape of the account's own prior around relative rate 1: worth one lead."""
     steps: int = 14
-    """Points of the grid on which the shape is looked for."""
+    """Points of the grid on which the shape is averaged."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,11 @@ def _prior(
     *,
     above_is_realised: bool,
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean and shape of each entity's prior, at the shape that makes the level's counts most likely."""
+    """Mean and shape of each entity's prior, with the level's shape averaged under its posterior.
+
+    It is the variation 1 / shape that is averaged: few entities leave it open, and that has to show as wider
+    priors rather than as the shape that happens to fit best.
+    """
     grid = np.geomspace(policy.min_shape, policy.max_shape, policy.steps)
     log_prior = -0.5 * (np.log(grid / policy.default_shape) / policy.default_log_sd) ** 2
     effective = _effective_children(e, level.parent)
@@ -126,29 +130,23 @@ def _prior(
         scores[position] = log_prior[position] + sampled_account.total(
             _log_marginal(n[sampled], e[sampled], mean[sampled], prior_shape[sampled])
         )
-    log_shape = _peak(np.log(grid), scores)
     return _prior_given(
         n,
         e,
         level,
         above_mean,
         above_shape,
-        np.exp(log_shape),
+        _posterior_shape(grid, scores),
         effective,
         above_is_realised=above_is_realised,
     )
 
 
-def _peak(log_grid: FloatArray, scores: FloatArray) -> FloatArray:
-    """Where `scores` (grid, ...) peak over an even grid, between the points by a parabola."""
-    best = scores.argmax(axis=0)
-    inner = np.clip(best, 1, log_grid.size - 2)
-    before, at, after = (np.take_along_axis(scores, (inner + step)[None], axis=0)[0] for step in (-1, 0, 1))
-    curvature = before - 2.0 * at + after
-    offset = np.divide(0.5 * (before - after), curvature, out=np.zeros_like(at), where=curvature < 0)
-    step = log_grid[1] - log_grid[0]
-    between = log_grid[inner] + np.clip(offset, -1.0, 1.0) * step
-    return np.where(best == inner, between, log_grid[best])
+def _posterior_shape(grid: FloatArray, scores: FloatArray) -> FloatArray:
+    """Shape at the posterior mean of the variation 1 / shape, from log posteriors (grid, ...)."""
+    weights = np.exp(scores - scores.max(axis=0))
+    variation = np.tensordot(1.0 / grid, weights, axes=(0, 0)) / weights.sum(axis=0)
+    return 1.0 / variation
 
 
 def _prior_given(
