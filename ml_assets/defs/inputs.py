@@ -12,12 +12,14 @@ from ml_assets.entities import LEVELS, EntityType
 from ml_assets.entity_metrics import conform_insights
 from ml_assets.features import FeatureInputs
 from ml_assets.frames import ENTITY_METRICS, conform
+from ml_assets.sources.checks import check_insights, check_parents
 from ml_assets.storage.development import read_lead_development
 from ml_assets.storage.reads import (
     insight_days,
     read_entities,
     read_entity_metrics,
     read_entity_versions,
+    read_insight_versions,
     read_insights,
 )
 
@@ -37,25 +39,65 @@ class CurrentMetrics:
     days_conformed: int
 
 
+@dataclass(frozen=True)
+class ConformedDays:
+    """Entity metrics made from insights, and the rows that cannot be right (`REJECTED_ROWS`)."""
+
+    frame: pl.DataFrame
+    rejected: pl.DataFrame
+
+
 def conform_days(
     connection: "Connection",
     start: dt.date,
     end: dt.date,
     config_ids: Sequence[int],
     entities: pl.DataFrame,
-) -> pl.DataFrame:
+) -> ConformedDays:
     """Entity metrics of all levels for the days [start, end] from the current insights (`ENTITY_METRICS`).
 
-    `entities` (schema `ENTITIES`) are all of the accounts.
+    `entities` (schema `ENTITIES`) are all of the accounts. Insights that a loader wrote past our own checks
+    are checked here: a row that cannot be right, or whose place in the tree is unknown, is left out.
     `known_at` is the newest reading that went into a level's figures of the day, its children's included:
     a stored day is stale exactly when insights hold a newer one.
     """
     insights = read_insights(connection, start, end, LEVELS, config_ids)
-    metrics = conform_insights(insights, entities)
-    newest = _newest_by_level(insights.filter(pl.col("window_days") == 1))
-    return conform(
-        metrics.drop("known_at").join(newest, on=_LEVEL_DAY, how="left"), ENTITY_METRICS, "entity metrics"
+    now = dt.datetime.now(dt.UTC)
+    placed = check_parents(entities, source="ads_insights", rejected_at=now).kept
+    known = pl.concat(
+        [
+            placed.select("entity_type", "entity_id"),
+            insights.filter(pl.col("entity_type") == EntityType.CAMPAIGN.value).select(
+                "entity_type", "entity_id"
+            ),
+        ]
     )
+    checked = check_insights(insights, source="ads_insights", now=now, entities=known)
+    kept = pl.concat([checked.kept, _older_versions(connection, insights, checked.kept, known, now)])
+    newest = _newest_by_level(insights.filter(pl.col("window_days") == 1))
+    metrics = conform_insights(kept, placed).drop("known_at").join(newest, on=_LEVEL_DAY, how="left")
+    return ConformedDays(conform(metrics, ENTITY_METRICS, "entity metrics"), checked.rejected)
+
+
+def _older_versions(
+    connection: "Connection",
+    newest: pl.DataFrame,
+    kept: pl.DataFrame,
+    known: pl.DataFrame,
+    now: dt.datetime,
+) -> pl.DataFrame:
+    """The newest version that can be right of the rows whose newest one cannot (`INSIGHTS`)."""
+    key = ["config_id", "entity_type", "entity_id", "date", "window_days"]
+    wrong = newest.join(kept, on=key, how="anti").join(known, on=["entity_type", "entity_id"], how="semi")
+    days = wrong["date"].drop_nulls()
+    if days.is_empty():
+        return kept.clear()
+    versions = pl.concat(
+        read_insight_versions(connection, day, day, LEVELS, wrong["config_id"].unique().to_list())
+        for day in days.unique().sort()
+    ).join(wrong, on=key, how="semi")
+    usable = check_insights(versions, source="ads_insights", now=now).kept
+    return usable.sort(*key, "known_at").unique(key, keep="last", maintain_order=True)
 
 
 def entity_metrics_for(
@@ -91,7 +133,7 @@ def entity_metrics_for(
         stale.select(pl.col("date").max()).item(),
         stale["config_id"].unique().to_list(),
         entities,
-    ).filter(pl.col("entity_type").is_in([level.value for level in entity_types]))
+    ).frame.filter(pl.col("entity_type").is_in([level.value for level in entity_types]))
     frame = pl.concat(
         [
             stored.select(ENTITY_METRICS.keys()).join(stale, on=_DAY, how="anti"),

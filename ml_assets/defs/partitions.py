@@ -21,12 +21,10 @@ partitions = dg.MultiPartitionsDefinition({DATE: dates, ENTITY_TYPE: entity_type
 """Keyed `2026-02-02|adset`; build and parse keys with `dg.MultiPartitionKey`."""
 
 
-def _mapping(
-    entity_type: dg.PartitionMapping, date: dg.PartitionMapping | None = None
-) -> dg.MultiPartitionMapping:
+def _mapping(entity_type: dg.PartitionMapping) -> dg.MultiPartitionMapping:
     return dg.MultiPartitionMapping(
         {
-            DATE: dg.DimensionPartitionMapping(DATE, date or dg.IdentityPartitionMapping()),
+            DATE: dg.DimensionPartitionMapping(DATE, dg.IdentityPartitionMapping()),
             ENTITY_TYPE: dg.DimensionPartitionMapping(ENTITY_TYPE, entity_type),
         }
     )
@@ -52,15 +50,10 @@ own_and_levels_below = _mapping(_TO_OWN_AND_ABOVE)
 own_and_parent_level = _mapping(_TO_OWN_AND_CHILD)
 """The same date; an adset is judged in the light of its campaign, an ad in the light of its adset."""
 
+own_and_levels_above = _mapping(_TO_OWN_AND_BELOW)
+"""The same date; the level and all above, since estimates flow down the tree.
 
-def own_and_levels_above(lookback_days: int) -> dg.MultiPartitionMapping:
-    """The date and `lookback_days` before it; the level and all above, since estimates flow down the tree.
-
-    Days before the first partition are left out rather than required.
-    """
-    return _mapping(
-        _TO_OWN_AND_BELOW,
-        dg.TimeWindowPartitionMapping(
-            start_offset=-lookback_days, allow_nonexistent_upstream_partitions=True
-        ),
-    )
+Features look back on months of entity metrics, and make them from the insights where they are missing. That
+is not said here: Dagster follows a mapping downwards when a backfill is launched, so that a week chosen in
+the UI would take along all the months after it, up to today, whose day is not over.
+"""

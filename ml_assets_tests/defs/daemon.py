@@ -44,6 +44,41 @@ def served(module: str, instance: DagsterInstance) -> Iterator[WorkspaceProcessC
         yield context
 
 
+def request(
+    context: WorkspaceProcessContext, assets: Sequence[str], partition_keys: Sequence[str]
+) -> PartitionBackfill:
+    """What the UI's backfill dialog asks for."""
+    return PartitionBackfill.from_asset_partitions(
+        backfill_id=uuid.uuid4().hex[:8],
+        asset_graph=context.create_request_context().asset_graph,
+        partition_names=list(partition_keys),
+        asset_selection=[dg.AssetKey(name) for name in assets],
+        backfill_timestamp=dt.datetime.now(dt.UTC).timestamp(),
+        tags={},
+        dynamic_partitions_store=context.instance,
+        all_partitions=False,
+        title=None,
+        description=None,
+        run_config=None,
+    )
+
+
+def targeted(
+    context: WorkspaceProcessContext, assets: Sequence[str], partition_keys: Sequence[str]
+) -> dict[str, set[str]]:
+    """The partitions of each asset that such a backfill would run."""
+    data = request(context, assets, partition_keys).asset_backfill_data
+    assert data is not None
+    return {
+        name: {
+            str(found.partition_key)
+            for found in data.target_subset.iterate_asset_partitions()
+            if found.asset_key == dg.AssetKey(name)
+        }
+        for name in assets
+    }
+
+
 def backfill(
     context: WorkspaceProcessContext,
     assets: Sequence[str],
@@ -52,20 +87,7 @@ def backfill(
 ) -> PartitionBackfill:
     """Request a backfill as the UI does, and tick the daemons until it ends; returns it as it ended."""
     instance = context.instance
-    graph = context.create_request_context().asset_graph
-    requested = PartitionBackfill.from_asset_partitions(
-        backfill_id=uuid.uuid4().hex[:8],
-        asset_graph=graph,
-        partition_names=list(partition_keys),
-        asset_selection=[dg.AssetKey(name) for name in assets],
-        backfill_timestamp=dt.datetime.now(dt.UTC).timestamp(),
-        tags={},
-        dynamic_partitions_store=instance,
-        all_partitions=False,
-        title=None,
-        description=None,
-        run_config=None,
-    )
+    requested = request(context, assets, partition_keys)
     instance.add_backfill(requested)
     queue = QueuedRunCoordinatorDaemon(interval_seconds=1)
     logger = logging.getLogger("backfill")

@@ -16,11 +16,14 @@ from ml_assets.entities import LEVELS
 from ml_assets.settings import settings
 from ml_assets.storage.engine import create_engine
 from ml_assets_tests.defs.conftest import add_synthetic_account
-from ml_assets_tests.defs.daemon import BulkActionStatus, backfill, planned_runs, served
+from ml_assets_tests.defs.daemon import BulkActionStatus, backfill, planned_runs, served, targeted
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is deprecated"),
+    # The server of the code location may outlive the test by a moment.
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 CHAIN = ("insights", "entity_metrics", "features", "classifications")
@@ -68,7 +71,7 @@ def keys_of(last_day: dt.date, days: int) -> list[str]:
 
 
 def test_no_level_is_judged_before_the_levels_it_rests_on(home: Path, last_day: dt.date) -> None:
-    keys = keys_of(last_day, 5)
+    keys = keys_of(last_day, 4)
     with (
         dg.DagsterInstance.local_temp(str(home)) as instance,
         served("ml_assets.definitions", instance) as context,
@@ -91,15 +94,18 @@ def test_with_equal_policies_a_level_is_judged_before_the_levels_it_rests_on(
         dg.DagsterInstance.local_temp(str(home)) as instance,
         served("ml_assets_tests.defs.equal_policies", instance) as context,
     ):
-        backfill(context, ("features", "classifications"), keys_of(last_day, 5))
+        backfill(context, ("features", "classifications"), keys_of(last_day, 4))
         assert instance.get_runs_count() == len(LEVELS)  # both assets of a level in one run
         assert too_early(instance, "features", classifications)
 
 
-def test_a_quarter_of_three_levels_is_a_dozen_runs(home: Path, last_day: dt.date) -> None:
+def test_a_backfill_is_few_runs_and_stays_within_the_days_that_were_asked_for(
+    home: Path, last_day: dt.date
+) -> None:
     keys = keys_of(last_day, 90)
     with (
         dg.DagsterInstance.local_temp(str(home)) as instance,
         served("ml_assets.definitions", instance) as context,
     ):
         assert [planned_runs(context, asset, keys) for asset in CHAIN] == [len(LEVELS)] * len(CHAIN)
+        assert targeted(context, CHAIN, keys) == {asset: set(keys) for asset in CHAIN}

@@ -11,8 +11,6 @@ from ml_assets.defs.assets.features import features
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.partitions import dates, partitions
 from ml_assets.entities import EntityType
-from ml_assets.features import LOOKBACK_DAYS
-from ml_assets.settings import settings
 
 
 @pytest.fixture
@@ -35,10 +33,9 @@ def test_entity_metrics_of_an_adset_need_its_own_insights_and_those_of_the_ads_b
     assert len(needed(entity_metrics, "insights", f"{day}|campaign")) == 3
 
 
-def test_features_of_an_adset_need_its_own_and_the_campaigns_metrics_over_the_lookback(day: dt.date) -> None:
-    window = [day - dt.timedelta(days=back) for back in range(LOOKBACK_DAYS + 1)]
-    expected = {f"{date}|{level}" for date in window for level in ("campaign", "adset")}
-    assert needed(features, "entity_metrics", f"{day}|adset") == expected
+def test_features_of_an_ad_need_the_metrics_of_all_levels_above(day: dt.date) -> None:
+    assert needed(features, "entity_metrics", f"{day}|adset") == {f"{day}|adset", f"{day}|campaign"}
+    assert len(needed(features, "entity_metrics", f"{day}|ad")) == 3
 
 
 def test_features_of_a_campaign_need_no_other_level(day: dt.date) -> None:
@@ -51,11 +48,6 @@ def test_an_adset_is_classified_from_its_own_and_its_campaigns_features(day: dt.
     assert needed(classifications, "features", f"{day}|adset") == {f"{day}|adset", f"{day}|campaign"}
     assert needed(classifications, "features", f"{day}|ad") == {f"{day}|ad", f"{day}|adset"}
     assert needed(classifications, "features", f"{day}|campaign") == {f"{day}|campaign"}
-
-
-def test_days_before_the_first_partition_are_not_required() -> None:
-    first = settings().first_date
-    assert needed(features, "entity_metrics", f"{first}|campaign") == {f"{first}|campaign"}
 
 
 def test_today_is_a_partition() -> None:

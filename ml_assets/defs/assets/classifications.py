@@ -24,7 +24,7 @@ from ml_assets.storage.writes import replace_partition
     backfill_policy=HALF_YEAR_PER_RUN,
     deps=[
         dg.AssetDep("features", partition_mapping=own_and_parent_level),
-        dg.AssetDep("entity_metrics", partition_mapping=own_and_levels_above(LOOKBACK_DAYS)),
+        dg.AssetDep("entity_metrics", partition_mapping=own_and_levels_above),
     ],
     group_name="classifications",
     kinds={"polars", "numpy"},

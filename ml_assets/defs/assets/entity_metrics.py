@@ -15,7 +15,7 @@ from ml_assets.frames import ENTITY_METRICS
 from ml_assets.storage.counts import count_rows
 from ml_assets.storage.reads import read_entities
 from ml_assets.storage.tables import MLEntityMetrics
-from ml_assets.storage.writes import replace_partition
+from ml_assets.storage.writes import replace_partition, store_rejected
 
 
 @dg.asset(
@@ -37,7 +37,8 @@ def entity_metrics(
     the difference is kept in `residual_*` and never spread over the children. Reach and frequency are unique
     counts and never summed.
 
-    Money in the account's currency, major units; days in the account's time zone.
+    Money in the account's currency, major units; days in the account's time zone. Insights that cannot be
+    right are left out and kept in `ads_rejected_rows` with the reason.
     """
     with explained():
         engine = database.engine
@@ -46,7 +47,9 @@ def entity_metrics(
             scope = open_scope(context, connection, keys, config)
             entities = read_entities(connection, config_ids=scope.config_ids)
             conformed = conform_days(connection, keys.start, keys.end, scope.config_ids, entities)
-        rows = scope.rows_of(conformed, "date")
+        rows = scope.rows_of(conformed.frame, "date")
+        with engine.begin() as connection:
+            store_rejected(connection, conformed.rejected)
         for level, dates in keys.dates.items():
             with engine.begin() as connection:
                 replace_partition(
@@ -77,4 +80,5 @@ def entity_metrics(
             preview_by="spend",
             entities=entities,
             table_rows=table_rows,
+            common={"rejected": conformed.rejected.height},
         )

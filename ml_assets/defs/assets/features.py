@@ -22,7 +22,7 @@ from ml_assets.storage.writes import replace_partition
 @dg.asset(
     partitions_def=partitions,
     backfill_policy=QUARTER_PER_RUN,
-    deps=[dg.AssetDep("entity_metrics", partition_mapping=own_and_levels_above(LOOKBACK_DAYS))],
+    deps=[dg.AssetDep("entity_metrics", partition_mapping=own_and_levels_above)],
     group_name="features",
     kinds={"polars", "numpy"},
     owners=["team:ml_assets"],
