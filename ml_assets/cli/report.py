@@ -1,6 +1,7 @@
 """`ml-assets report`: the stored results as tables."""
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -83,5 +84,8 @@ def print_reports(
     if not drawn:
         raise NotReadyError("No account has been judged yet; `ml-assets doctor` says what is missing.")
     if svg is not None and picture is not None:
-        svg.write_text(picture.export_svg(title="ml-assets report"), encoding="utf-8")
+        drawing = picture.export_svg(title="ml-assets report")
+        # The picture must not fetch fonts when it is looked at; any monospaced one will do.
+        drawing = re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.DOTALL)
+        svg.write_text(drawing, encoding="utf-8")
         note(f"Picture written to {svg}.")

@@ -59,6 +59,7 @@ def test_the_report_is_plain_text_of_a_hundred_columns_when_piped_and_a_picture_
     assert not re.search(r"[\u2500-\u257f]", report.out)
     assert max(map(len, report.out.splitlines())) <= 100
     assert picture.read_text().startswith("<svg")
+    assert "url(http" not in picture.read_text()
 
 
 def test_a_report_of_nothing_says_what_to_do(sqlite_cli: Cli) -> None:
