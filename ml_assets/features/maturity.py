@@ -55,7 +55,8 @@ def learn_maturity(
 
     `development` is in the schema `LEAD_DEVELOPMENT`, `metrics` in `ENTITY_METRICS`; of it the campaigns
     are looked at, which every level's partition has. An account's figures are as old as its newest
-    reading: a day that was read again without a change leaves no version behind. Without any `known_at` everything counts as final.
+    reading: a day that was read again without a change leaves no version behind. Without any `known_at`
+    everything counts as final.
     """
     curve, assumed = _learnt_curves(tree, development, at)
     return Maturity(curve=curve, age=_age_when_read(tree, metrics, at), assumed=assumed)
