@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
-from ml_assets.features.grid import FloatArray, Groups
+from ml_assets.features.grid import FloatArray, Groups, in_order
 
 _TINY = 1e-12
 
@@ -34,7 +34,7 @@ class ShrinkagePolicy:
     max_shape: float = 20.0
     default_shape: float = 2.0
     """The shape without data; the likelihood takes over as counts come in."""
-    default_log_sd: float = 1.5
+    default_log_sd: float = 2.5
     """Spread of log(shape) around the default: how easily data move it."""
     root_shape: float = 1.0
     """Shape of the account's own prior around relative rate 1: worth one lead."""
@@ -145,8 +145,8 @@ def _prior(
 def _posterior_shape(grid: FloatArray, scores: FloatArray) -> FloatArray:
     """Shape at the posterior mean of the variation 1 / shape, from log posteriors (grid, ...)."""
     weights = np.exp(scores - scores.max(axis=0))
-    variation = np.tensordot(1.0 / grid, weights, axes=(0, 0)) / weights.sum(axis=0)
-    return 1.0 / variation
+    variation = in_order(weight / shape for weight, shape in zip(weights, grid, strict=True))
+    return in_order(weights) / variation
 
 
 def _prior_given(

@@ -36,7 +36,7 @@ levels = pytest.mark.parametrize("level", LEVELS)
 @cache
 def synthetic(seed: int) -> FeatureInputs:
     """A small synthetic account of 150 days: drift, pauses, fatigue, late leads, days without rows."""
-    return make_account(seed, days=150).inputs
+    return make_account(seed, days=150, campaigns=5, adsets=12, ads=36).inputs
 
 
 def before(back: int) -> dt.date:
