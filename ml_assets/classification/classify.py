@@ -30,7 +30,7 @@ from ml_assets.features.grid import LevelGrid, TreeGrid
 from ml_assets.features.inputs import LOOKBACK_DAYS as FEATURE_LOOKBACK_DAYS
 from ml_assets.features.inputs import FeatureInputs
 from ml_assets.frames import KEY, UTC, Schema, empty, fill_missing
-from ml_assets.local_days import day_end
+from ml_assets.local_days import day_end, local_date, zones_of
 
 LOOKBACK_DAYS = FEATURE_LOOKBACK_DAYS + REPLAY_DAYS
 """Days before a date that its classification reads: the features' own, for each date that is replayed."""
@@ -184,8 +184,11 @@ def _attribution_breaks(inputs: FeatureInputs, level: LevelGrid, dates: Sequence
             placed = adsets.join(keys, left_on=["config_id", "adset"], right_on=["config_id", "entity_id"])
         case EntityType.AD:
             placed = adsets.join(keys, left_on=["config_id", "adset"], right_on=["config_id", "parent_id"])
+    zones = inputs.accounts.select("config_id", pl.col("timezone").fill_null("UTC"))
+    on_day = local_date(pl.col("known_at"), pl.col("timezone"), zones_of(inputs.accounts))
     changes = (
-        settings.select("config_id", pl.col("entity_id").alias("adset"), changed=pl.col("known_at").dt.date())
+        settings.join(zones, on="config_id")
+        .select("config_id", pl.col("entity_id").alias("adset"), changed=on_day)
         .join(placed, on=["config_id", "adset"])
         .join(pl.DataFrame({"date": list(dates)}).with_row_index("column"), how="cross")
         .with_columns(since=(pl.col("date") - pl.col("changed")).dt.total_days())
