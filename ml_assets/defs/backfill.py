@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -18,6 +19,7 @@ from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
 from ml_assets.defs.assets.insights import insights
+from ml_assets.defs.event_storage import quick_event_storage
 from ml_assets.defs.keys import partition_key
 from ml_assets.defs.partitions import dates as date_partitions
 from ml_assets.defs.resources import DatabaseResource
@@ -120,13 +122,14 @@ def run_range(
     def execute(parts: Sequence[RunPart]) -> None:
         meter.total = meter.done + sum(part.partition_count for part in parts)
         for part in parts:
-            result = job.execute_in_process(
-                instance=instance,
-                asset_selection=[dg.AssetKey(name) for name in part.assets],
-                run_config={"loggers": {"progress": {}}},
-                tags=part.tags,
-                raise_on_error=False,
-            )
+            with quick_event_storage(Path(instance.root_directory)):
+                result = job.execute_in_process(
+                    instance=instance,
+                    asset_selection=[dg.AssetKey(name) for name in part.assets],
+                    run_config={"loggers": {"progress": {}}},
+                    tags=part.tags,
+                    raise_on_error=False,
+                )
             run_ids.append(result.run_id)
             if not result.success:
                 raise RunFailedError(f"Run {result.run_id} failed: {_first_failure(result.all_events)}")

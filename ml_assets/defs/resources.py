@@ -1,12 +1,14 @@
 """Dagster resources: the database, whose life is one run."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from ml_assets.defs.event_storage import quick_event_storage
 from ml_assets.storage.engine import create_engine
 from ml_assets.storage.schema import require_head
 
@@ -32,11 +34,14 @@ class DatabaseResource(dg.ConfigurableResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["DatabaseResource"]:
         """Open the engine for a run, and close its connections at the end."""
-        del context
-
         self._engine = create_engine(self.url or None)
         try:
-            yield self
+            with ExitStack() as stack:
+                if context.instance is not None and not context.instance.is_ephemeral:
+                    stack.enter_context(
+                        quick_event_storage(Path(context.instance.root_directory), context.run_id)
+                    )
+                yield self
         finally:
             self._engine.dispose()
             self._engine = None
