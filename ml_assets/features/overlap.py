@@ -88,7 +88,7 @@ def targeting_likeness(pairs: pl.DataFrame) -> pl.DataFrame:
 
 def _declared(targeting: pl.Expr, side: str) -> list[pl.Expr]:
     """The dimensions of one side as columns `<dimension>_<side>`; open ones are empty lists."""
-    known = targeting.is_not_null() & targeting.str.contains(r"^\s*\{")
+    known = targeting.str.json_path_match("$").str.starts_with("{").fill_null(value=False)
     suggested = targeting.str.contains(r'"advantage_audience"\s*:\s*1').fill_null(value=False)
     none = pl.lit([], dtype=pl.List(pl.String))
 
@@ -148,9 +148,8 @@ def overlap_columns(level: LevelGrid, at: IntArray, state: pl.DataFrame) -> pl.D
     """row, column, audience_overlap_score, overlap_with for adsets with an active sibling.
 
     `state` has row, column (position in `at`), parent (group), entity_id, targeting and is_active per adset
-    and date. The score is the likeness
-    with the most alike active sibling times the share of both spends that ran on common days (30 days); null
-    targeting gives no row.
+    and date. A pair's score is its likeness times the share of both spends that ran on common days (30 days);
+    an adset has that of the active sibling with the largest. Null targeting gives no row.
     """
     active = state.filter(pl.col("is_active"), pl.col("targeting").is_not_null())
     sides = [active.select(pl.all().name.suffix(f"_{side}")) for side in ("a", "b")]
