@@ -48,7 +48,7 @@ COMPARED = (
 
 
 def make_inputs(ads: int, days: int) -> FeatureInputs:
-    """Ad-level insights of one account: `ads` x `days` rows, three ads to an adset, four adsets to a campaign."""
+    """Ad-level insights of one account, `ads` x `days` rows: 3 ads to an adset, 4 adsets to a campaign."""
     rng = np.random.default_rng(7)
     rows = ads * days
     ad = np.repeat(np.arange(ads), days)
@@ -347,7 +347,8 @@ def main() -> None:
         ).stdout
     )
     print(
-        f"  peak memory of the process, inputs included: {peak['peak']:.0f} MB (inputs alone {peak['before']:.0f} MB)"
+        f"  peak memory of the process: {peak['peak']:.0f} MB,"
+        f" of which {peak['before']:.0f} MB are the inputs and what made them"
     )
     del inputs
     inputs = make_inputs(arguments.ads, 120)

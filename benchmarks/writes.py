@@ -96,7 +96,7 @@ def bare_sqlite(engine: sa.Engine, frame: pl.DataFrame) -> Callable[[], None]:
         pl.col("feature_date").dt.to_string(), pl.col("generated_at").dt.strftime("%Y-%m-%d %H:%M:%S%.6f")
     ).rows()
     marks = ", ".join("?" * frame.width)
-    statement = f"INSERT INTO ml_features ({', '.join(frame.columns)}) VALUES ({marks})"  # noqa: S608
+    statement = f"INSERT INTO ml_features ({', '.join(frame.columns)}) VALUES ({marks})"
 
     def write() -> None:
         raw = engine.raw_connection()

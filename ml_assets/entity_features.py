@@ -136,7 +136,9 @@ class EntityFeatures:
     insufficient_data: bool = field(
         default=False, metadata={"doc": "Under the floor: e < 2 and n < 3, or fewer than 3 days in 14"}
     )
-    generated_at: dt.datetime | None = _doc("Data as of: the newest version among the figures used (UTC)")
+    generated_at: dt.datetime | None = field(
+        default=None, metadata={"doc": "Data as of: the newest version among the figures used (UTC)"}
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,4 +71,6 @@ class InsightsSource(Protocol):
 class SourceFactory(Protocol):
     """Makes the source of an account from the JSON in `ads_accounts.source`."""
 
-    def __call__(self, config: Mapping[str, Any]) -> InsightsSource: ...
+    def __call__(self, config: Mapping[str, Any]) -> InsightsSource:
+        """The source. Raises UsageError for a setting it does not have."""
+        ...

@@ -164,15 +164,18 @@ def upsert_entities(connection: sa.Connection, frame: pl.DataFrame, known_at: dt
         *KEY, *(pl.coalesce(name, f"{name}_before").alias(name) for name in fields)
     )
     is_new = merged.join(before, on=tuple(KEY), how="anti")
+    differs = {name: pl.col(name).ne_missing(pl.col(f"{name}_before")) for name in fields}
     changed = merged.join(before, on=tuple(KEY), how="inner", suffix="_before").filter(
-        pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_before")) for name in fields)
+        pl.any_horizontal(differs.values())
     )
+    told_anew = pl.any_horizontal(changes for name, changes in differs.items() if name != "synced_at")
+    updated = changed.filter(told_anew).height
     writes = pl.concat([is_new, changed.select(merged.columns)])
     for level in EntityType:
         _write_level(connection, level, writes.filter(pl.col("entity_type") == level.value))
     versions = _changed_versions(connection, merged, known_at)
     added = append_entity_versions(connection, versions).inserted
-    return EntityCounts(is_new.height, changed.height, added)
+    return EntityCounts(is_new.height, updated, added)
 
 
 def _write_level(connection: sa.Connection, level: EntityType, rows: pl.DataFrame) -> None:

@@ -1,0 +1,32 @@
+"""`python -m benchmarks [NAME ...]` runs the named measurements, or all of them, one after the other."""
+
+import subprocess
+import sys
+
+MEASUREMENTS = {
+    "features": "windows of all levels against DuckDB and a pandas loop",
+    "writes": "partition writes against COPY and executemany",
+    "backfill": "a backfill of the demo account, and how it grows",
+    "estimate": "coverage and calibration on accounts with known truth",
+}
+
+
+def main() -> int:
+    """Run the measurements; 0 when all of them ran."""
+    names = sys.argv[1:] or list(MEASUREMENTS)
+    unknown = sorted(set(names) - set(MEASUREMENTS))
+    if unknown:
+        print(
+            f"There is no measurement {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}.",
+            file=sys.stderr,
+        )
+        return 2
+    status = 0
+    for name in names:
+        print(f"== {name}: {MEASUREMENTS[name]}", flush=True)
+        status |= subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode  # noqa: S603
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
