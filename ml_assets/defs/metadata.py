@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+import polars.selectors as cs
 
 from ml_assets.defs.column_docs import column_schema
 from ml_assets.defs.keys import RunKeys, partition_key
@@ -17,6 +18,7 @@ from ml_assets.defs.scope import RESTRICTED_TAG, Scope
 from ml_assets.frames import Schema
 
 PREVIEW_ROWS = 5
+FIGURE_DECIMALS = 6
 
 MAX_SCHEMA_PARTITIONS = 3
 """A run of so few partitions repeats the column schema in its events."""
@@ -53,6 +55,7 @@ def report(
     counted = (
         rows.group_by(group)
         .agg(pl.len().alias("dagster/partition_row_count"), *(expr.alias(n) for n, expr in figures.items()))
+        .with_columns(cs.float().round(FIGURE_DECIMALS))
         .rows_by_key(group, named=True, unique=True)
     )
     largest = (

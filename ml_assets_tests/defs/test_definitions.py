@@ -11,10 +11,10 @@ from ml_assets.defs.column_docs import (
 )
 
 GRAPH = {
-    "insights": ("source", []),
-    "entity_metrics": ("metrics", ["insights"]),
-    "features": ("features", ["entity_metrics"]),
-    "classifications": ("classifications", ["entity_metrics", "features"]),
+    "insights": ("figures", []),
+    "entity_metrics": ("figures", ["insights"]),
+    "features": ("judgements", ["entity_metrics"]),
+    "classifications": ("judgements", ["entity_metrics", "features"]),
 }
 """Asset -> group, what it depends on: a change of the wiring has to be made here too."""
 

@@ -26,7 +26,7 @@ from ml_assets.storage.writes import replace_partition
         dg.AssetDep("features", partition_mapping=own_and_parent_level),
         dg.AssetDep("entity_metrics", partition_mapping=own_and_levels_above),
     ],
-    group_name="classifications",
+    group_name="judgements",
     kinds={"polars", "numpy"},
     owners=["team:ml_assets"],
     tags={"stage": "judge"},

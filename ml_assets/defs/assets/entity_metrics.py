@@ -22,7 +22,7 @@ from ml_assets.storage.writes import replace_partition, store_rejected
     partitions_def=partitions,
     backfill_policy=YEAR_PER_RUN,
     deps=[dg.AssetDep("insights", partition_mapping=own_and_levels_below)],
-    group_name="metrics",
+    group_name="figures",
     kinds={"polars"},
     owners=["team:ml_assets"],
     tags={"stage": "conform"},

@@ -23,7 +23,7 @@ from ml_assets.storage.writes import replace_partition
     partitions_def=partitions,
     backfill_policy=QUARTER_PER_RUN,
     deps=[dg.AssetDep("entity_metrics", partition_mapping=own_and_levels_above)],
-    group_name="features",
+    group_name="judgements",
     kinds={"polars", "numpy"},
     owners=["team:ml_assets"],
     tags={"stage": "judge"},

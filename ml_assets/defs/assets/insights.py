@@ -38,7 +38,7 @@ class Pulled:
 @dg.asset(
     partitions_def=partitions,
     backfill_policy=THREE_MONTHS_PER_RUN,
-    group_name="source",
+    group_name="figures",
     kinds={"meta", "polars"},
     owners=["team:ml_assets"],
     tags={"stage": "load"},
