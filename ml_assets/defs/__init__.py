@@ -2,3 +2,10 @@
 
 One module per concept; no computing (the pure packages) and no SQL (storage).
 """
+
+import warnings
+
+import dagster as dg
+
+# Multi-partition mappings and backfill policies are what the levels rest on; Dagster still calls them beta.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
