@@ -13,8 +13,10 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -25,7 +27,7 @@ from ml_assets.entities import LEVELS, EntityType
 from ml_assets.entity_metrics import conform_insights
 from ml_assets.features import FeatureInputs, compute_features
 from ml_assets.features.compute import MOST_CELLS, lay_out
-from ml_assets.features.grid import build_grid
+from ml_assets.features.estimates import grid_for
 from ml_assets.features.maturity import learn_maturity
 from ml_assets.features.windows import window_columns, window_expressions
 from ml_assets.frames import (
@@ -39,11 +41,13 @@ from ml_assets.frames import (
 )
 
 LAST = dt.date(2026, 6, 30)
+FRAMES = ("accounts", "entities", "versions", "metrics", "development")
 SUMS = ("spend", "impressions", "clicks", "leads")
 COMPARED = (
     "spend_7d", "impressions_7d", "clicks_7d", "leads_7d", "spend_14d", "leads_14d", "spend_30d", "leads_30d",
     "cpl_7d", "ctr_7d", "cpc_7d", "cpm_7d", "cpl_30d", "spend_trend", "ctr_trend", "days_active",
-    "days_with_leads_7d", "avg_daily_spend_30d", "cpl_std_7d",
+    "days_with_leads_7d", "avg_daily_spend_30d", "cpl_std_7d", "cpl_14d", "conversion_rate_7d",
+    "cpl_trend", "leads_trend", "leads_std_7d", "leads_dispersion", "delivery_days_14d", "frequency_7d_min",
 )  # fmt: skip
 
 
@@ -116,8 +120,7 @@ def _entities(level: str, ids: pl.Series, parents: pl.Series | None, campaigns: 
 
 def windows(inputs: FeatureInputs, dates: list[dt.date]) -> dict[EntityType, pl.DataFrame]:
     """Our plain windows of all three levels, made and chunked as `compute_features` does."""
-    start = min(inputs.metrics["date"].min(), *dates)  # type: ignore[type-var]
-    tree = build_grid(inputs.metrics, inputs.entities, inputs.accounts, EntityType.AD, start, max(dates))
+    tree = grid_for(inputs, EntityType.AD, dates)
     made: dict[EntityType, pl.DataFrame] = {}
     for level, grid in tree.levels.items():
         step = max(1, MOST_CELLS // grid.keys.height)
@@ -139,14 +142,21 @@ _RATIOS = """spend_7d / nullif(leads_7d, 0) AS cpl_7d, clicks_7d / nullif(impres
     spend_30d / nullif(leads_30d, 0) AS cpl_30d, spend_7d / nullif(spend_previous, 0) - 1 AS spend_trend,
     (clicks_7d / nullif(impressions_7d, 0)) / nullif(clicks_previous / nullif(impressions_previous, 0), 0) - 1
         AS ctr_trend,
-    spend_30d / nullif(spend_days, 0) AS avg_daily_spend_30d"""
+    spend_30d / nullif(spend_days, 0) AS avg_daily_spend_30d,
+    spend_14d / nullif(leads_14d, 0) AS cpl_14d, leads_7d / nullif(clicks_7d, 0) AS conversion_rate_7d,
+    impressions_7d / nullif(reach_bound_7d, 0) AS frequency_7d_min,
+    (visible_spend_7d / nullif(leads_7d, 0))
+        / nullif(visible_spend_previous / nullif(leads_previous, 0), 0) - 1 AS cpl_trend,
+    (leads_7d / visible_days_7d) / nullif(leads_previous / visible_days_previous, 0) - 1 AS leads_trend,
+    sqrt(leads_variance_7d) AS leads_std_7d,
+    leads_variance_28d / nullif(leads_mean_28d, 0) AS leads_dispersion"""
 
 _SUMS = [(name, days) for name in SUMS for days in (7, 14, 30)]
 
 
 def _one_date_query(level: EntityType, day: dt.date) -> str:
     """Conditional sums in one pass over the 30 days."""
-    within = {days: f"date > DATE '{day}' - {days}" for days in (7, 14, 30)}
+    within = {days: f"date > DATE '{day}' - {days}" for days in (7, 14, 28, 30)}
     previous = f"date > DATE '{day}' - 14 AND date <= DATE '{day}' - 7"
     sums = [f"sum({name}) FILTER (WHERE {within[days]}) AS {name}_{days}d" for name, days in _SUMS]
     sums += [f"sum({name}) FILTER (WHERE {previous}) AS {name}_previous" for name in SUMS]
@@ -155,9 +165,18 @@ def _one_date_query(level: EntityType, day: dt.date) -> str:
         "count(*) FILTER (WHERE spend > 0) AS spend_days",
         f"count(*) FILTER (WHERE {within[7]} AND leads > 0) AS days_with_leads_7d",
         f"stddev_samp(spend / leads) FILTER (WHERE {within[7]} AND leads > 0) AS cpl_std_7d",
+        f"count(*) FILTER (WHERE {within[14]} AND impressions > 0) AS delivery_days_14d",
+        f"sum(reach_bound) FILTER (WHERE {within[7]}) AS reach_bound_7d",
+        f"var_samp(leads) FILTER (WHERE {within[7]}) AS leads_variance_7d",
+        f"var_samp(leads) FILTER (WHERE {within[28]}) AS leads_variance_28d",
+        f"avg(leads) FILTER (WHERE {within[28]}) AS leads_mean_28d",
     ]
+    for week, when in (("7d", within[7]), ("previous", previous)):
+        sums.append(f"sum(spend * visible) FILTER (WHERE {when}) AS visible_spend_{week}")
+        sums.append(f"sum(visible) FILTER (WHERE {when}) AS visible_days_{week}")
     return f"""SELECT *, {_RATIOS} FROM (SELECT entity_id, DATE '{day}' AS feature_date, {", ".join(sums)}
-        FROM {level.value} WHERE date > DATE '{day}' - 30 AND date <= DATE '{day}' GROUP BY entity_id)"""
+        FROM {level.value} JOIN maturity USING (date)
+        WHERE date > DATE '{day}' - 30 AND date <= DATE '{day}' GROUP BY entity_id)"""
 
 
 def _many_dates_query(level: EntityType, first: dt.date, last: dt.date) -> str:
@@ -165,7 +184,7 @@ def _many_dates_query(level: EntityType, first: dt.date, last: dt.date) -> str:
     frames = ", ".join(
         f"w{days} AS (PARTITION BY entity_id ORDER BY date RANGE BETWEEN INTERVAL {days - 1} DAYS PRECEDING"
         " AND CURRENT ROW)"
-        for days in (7, 14, 30)
+        for days in (7, 14, 28, 30)
     )
     frames += (
         ", wp AS (PARTITION BY entity_id ORDER BY date RANGE BETWEEN INTERVAL 13 DAYS PRECEDING"
@@ -178,6 +197,15 @@ def _many_dates_query(level: EntityType, first: dt.date, last: dt.date) -> str:
         "sum((spend > 0)::INT) OVER w30 AS spend_days",
         "sum((leads > 0)::INT) OVER w7 AS days_with_leads_7d",
         "stddev_samp(CASE WHEN leads > 0 THEN spend / leads END) OVER w7 AS cpl_std_7d",
+        "sum((impressions > 0)::INT) OVER w14 AS delivery_days_14d",
+        "sum(reach_bound) OVER w7 AS reach_bound_7d",
+        "var_samp(leads) OVER w7 AS leads_variance_7d",
+        "var_samp(leads) OVER w28 AS leads_variance_28d",
+        "avg(leads) OVER w28 AS leads_mean_28d",
+        "sum(spend) OVER w7 AS visible_spend_7d",
+        "sum(spend) OVER wp AS visible_spend_previous",
+        "count(*) OVER w7 AS visible_days_7d",
+        "count(*) OVER wp AS visible_days_previous",
     ]
     return f"""SELECT *, {_RATIOS} FROM (
         SELECT entity_id, date AS feature_date, {", ".join(sums)} FROM {level.value} WINDOW {frames}
@@ -255,10 +283,10 @@ def compare(
 
 
 def differing(ours: pl.DataFrame, theirs: pl.DataFrame) -> list[str]:
-    """Columns in which two results differ by more than 1e-9 relative."""
+    """Columns both have in which they differ by more than 1e-9 relative."""
     both = ours.join(theirs, on=["entity_id", "feature_date"], suffix="_theirs", how="full", coalesce=True)
     wrong = []
-    for name in COMPARED:
+    for name in [name for name in COMPARED if name in theirs.columns]:
         a, b = pl.col(name).cast(pl.Float64), pl.col(f"{name}_theirs").cast(pl.Float64)
         same = ((a - b).abs() <= 1e-9 * pl.max_horizontal(a.abs(), b.abs(), 1.0)) | (
             a.is_null() & b.is_null()
@@ -269,17 +297,30 @@ def differing(ours: pl.DataFrame, theirs: pl.DataFrame) -> list[str]:
 
 
 def load(connection: duckdb.DuckDBPyConnection, inputs: FeatureInputs) -> None:
-    """One table per level inside DuckDB."""
+    """One table per level inside DuckDB, and the maturity of each day as of the last date."""
+    tree = grid_for(inputs, EntityType.CAMPAIGN, [LAST])
+    maturity = learn_maturity(tree, inputs.metrics, inputs.development, tree.columns([LAST]))
+    lags = range(tree.days)
+    visible = pl.DataFrame(
+        {
+            "date": [LAST - dt.timedelta(days=lag) for lag in lags],
+            "visible": [float(maturity.visible(lag)[0, 0]) for lag in lags],
+        }
+    )
+    connection.register("days", visible.to_arrow())
+    connection.execute("CREATE OR REPLACE TABLE maturity AS SELECT * FROM days")
     for level in LEVELS:
-        rows = inputs.metrics.filter(pl.col("entity_type") == level.value).select("entity_id", "date", *SUMS)
+        rows = inputs.metrics.filter(pl.col("entity_type") == level.value).select(
+            "entity_id", "date", *SUMS, "reach_bound"
+        )
         connection.register("rows", rows.to_arrow())
         connection.execute(f"CREATE OR REPLACE TABLE {level.value} AS SELECT * FROM rows")
         connection.unregister("rows")
 
 
-def peak_of_one_date(ads: int) -> dict[str, float]:
-    """Peak memory of `compute_features` for one date in this process, in MB, with and without the inputs."""
-    inputs = make_inputs(ads, 30)
+def peak_of_one_date(folder: Path) -> dict[str, float]:
+    """Peak memory of this process in MB: with the inputs read, and after `compute_features`, all levels."""
+    inputs = FeatureInputs(**{name: pl.read_parquet(folder / f"{name}.parquet") for name in FRAMES})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     for level in LEVELS:
         compute_features(inputs, level, [LAST])
@@ -294,10 +335,10 @@ def main() -> None:
     parser.add_argument("--ads", type=int, default=33_334)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--sample", type=int, default=300, help="ads in the pandas loop")
-    parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak:
-        print(json.dumps(peak_of_one_date(arguments.ads)))
+        print(json.dumps(peak_of_one_date(arguments.peak)))
         return
     connection = duckdb.connect()
     inputs = make_inputs(arguments.ads, 30)
@@ -338,17 +379,20 @@ def main() -> None:
         f"  whole compute_features (estimate, siblings, fatigue, state ...): {whole:.2f} s, "
         f"{whole / b:.1f} x DuckDB's plain windows"
     )
-    peak = json.loads(
-        subprocess.run(  # noqa: S603 - this module itself
-            [sys.executable, "-m", "benchmarks.features", "--peak", "--ads", str(arguments.ads)],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name in FRAMES:
+            getattr(inputs, name).write_parquet(Path(folder) / f"{name}.parquet")
+        peak = json.loads(
+            subprocess.run(  # noqa: S603 - this module itself
+                [sys.executable, "-m", "benchmarks.features", "--peak", folder],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
     print(
         f"  peak memory of the process: {peak['peak']:.0f} MB,"
-        f" of which {peak['before']:.0f} MB are the inputs and what made them"
+        f" {peak['before']:.0f} MB once Python, the libraries and the inputs are in"
     )
     del inputs
     inputs = make_inputs(arguments.ads, 120)

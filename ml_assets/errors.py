@@ -1,15 +1,15 @@
 """Every error the project raises on purpose. Each message is a sentence that says what to do.
 
-    MlAssetsError                exit code 1
-    ├── UsageError               exit code 2   a call, an option or a setting that cannot be right
-    ├── InputError               exit code 3   data from outside that cannot be loaded
-    │   ├── UnreadableExportError     a file that is not a daily export of Ads Manager
-    │   └── NothingLoadableError      every row of a source was set aside
-    ├── SchemaError              exit code 4   a frame without the columns or types of its contract
-    ├── NotReadyError            exit code 5   something that has to be there first is missing
-    │   ├── DatabaseNotReadyError     unreachable, or not at the head migration
-    │   └── DayNotOverError           a date that has not ended in the account's time zone
-    └── RunFailedError           exit code 6   a Dagster run did not finish
+MlAssetsError                exit code 1
+├── UsageError               exit code 2   a call, an option or a setting that cannot be right
+├── InputError               exit code 3   data from outside that cannot be loaded
+│   ├── UnreadableExportError     a file that is not a daily export of Ads Manager
+│   └── NothingLoadableError      every row of a source was set aside
+├── SchemaError              exit code 4   a frame without the columns or types of its contract
+├── NotReadyError            exit code 5   something that has to be there first is missing
+│   ├── DatabaseNotReadyError     unreachable, or not at the head migration
+│   └── DayNotOverError           a date that has not ended in the account's time zone
+└── RunFailedError           exit code 6   a Dagster run did not finish
 """
 
 

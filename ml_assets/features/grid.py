@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,10 @@ SAMPLE = 4000
 """Entities per account and level from which account-wide parameters are learnt; more do not move them."""
 
 FIGURES = ("spend", "impressions", "clicks", "leads", "reach_bound")
+MOST_SQUARED = 46_340
+"""The largest daily count whose square fits 32 bits."""
+
+_NEEDED = ("config_id", "entity_id", "parent_id", "campaign_id", "date", *FIGURES)
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class LevelGrid:
     parent: Groups
     """Groups of siblings: rows of the level above, or accounts for campaigns."""
     account: Groups
-    values: dict[str, IntArray]
+    values: dict[str, npt.NDArray[np.integer]]
     """Figure -> (entities, days); spend in micros; 0 where there is no row."""
     unknown: dict[str, npt.NDArray[np.bool_]]
     """Figure -> (entities, days) where a row stands without that figure; only figures that have such."""
@@ -157,7 +162,7 @@ def window_sum(
     if at.size <= FEW_DATES:
         columns = [values[:, first:last].sum(axis=1) for first, last in zip(start, end, strict=True)]
         return np.stack(columns, axis=1).astype(np.float64)
-    total = np.zeros((values.shape[0], values.shape[1] + 1), dtype=np.int64)
+    total = np.zeros((values.shape[0], values.shape[1] + 1), dtype=np.int64, order="F")
     np.cumsum(values, axis=1, out=total[:, 1:], dtype=np.int64)
     return (total[:, end] - total[:, start]).astype(np.float64)
 
@@ -192,7 +197,8 @@ def build_grid(
     levels: dict[EntityType, LevelGrid] = {}
     for level in lowest.path:
         here = pl.col("entity_type") == level.value
-        rows = _runs_of_entities(metrics.filter(here, pl.col("date").is_between(start, end)))
+        in_range = pl.col("date").is_between(start, end)
+        rows = _runs_of_entities(_rows_where(metrics, here & in_range).select(_NEEDED))
         known = entities.filter(here)
         keys = (
             _universe(rows, known, once_active.filter(here))
@@ -204,6 +210,15 @@ def build_grid(
         )
         above = keys.select("config_id", above="entity_id").with_row_index("group")
     return TreeGrid(start, days, accounts, levels)
+
+
+def _rows_where(frame: pl.DataFrame, condition: pl.Expr) -> pl.DataFrame:
+    """`frame.filter(condition)`, without a copy where the rows stand together, as those of a level do."""
+    wanted = frame.select(condition).to_series().fill_null(value=False)
+    count, first = int(wanted.sum()), wanted.arg_max() or 0
+    if wanted.slice(first, count).all():
+        return frame.slice(first, count)
+    return frame.filter(wanted)
 
 
 def _runs_of_entities(rows: pl.DataFrame) -> pl.DataFrame:
@@ -220,10 +235,16 @@ def _runs_of_entities(rows: pl.DataFrame) -> pl.DataFrame:
         return frame.with_columns(run=starts.cum_sum().cast(pl.Int64) - 1)
 
     runs = numbered(rows)
-    heads = runs.filter(pl.col("run").ne_missing(pl.col("run").shift(1)))
-    if heads.select("config_id", "entity_id").is_duplicated().any():
-        return numbered(rows.sort("config_id", "entity_id"))
-    return runs
+    config, entity = pl.col("config_id"), pl.col("entity_id")
+    rises = (config > config.shift(1)) | ((config == config.shift(1)) & (entity > entity.shift(1)))
+    if _heads(runs).select(rises.fill_null(value=True).all()).item():
+        return runs
+    return numbered(rows.sort("config_id", "entity_id"))
+
+
+def _heads(runs: pl.DataFrame) -> pl.DataFrame:
+    """The first row of every entity."""
+    return runs.filter(pl.col("run").ne_missing(pl.col("run").shift(1)))
 
 
 def _universe(rows: pl.DataFrame, entities: pl.DataFrame, once_active: pl.DataFrame) -> pl.DataFrame:
@@ -234,10 +255,11 @@ def _universe(rows: pl.DataFrame, entities: pl.DataFrame, once_active: pl.DataFr
     """
     key = ["config_id", "entity_id"]
     is_active = pl.coalesce("effective_status", "status").str.to_uppercase() == ACTIVE
-    live = pl.concat([entities.filter(is_active).select(key), once_active.select(key)]).unique()
     columns = ["config_id", "entity_id", "parent_id", "campaign_id"]
-    heads = rows.filter(pl.col("run").ne_missing(pl.col("run").shift(1))).select(*columns, "run")
-    silent = entities.join(live, on=key, how="semi").join(heads, on=key, how="anti")
+    heads = _heads(rows).select(*columns, "run")
+    without_rows = entities.join(heads, on=key, how="anti")
+    live = pl.concat([without_rows.filter(is_active).select(key), once_active.select(key)]).unique()
+    silent = without_rows.join(live, on=key, how="semi")
     return pl.concat([heads, silent.select(*columns, run=pl.lit(None, pl.Int64))]).with_columns(
         above=pl.col("parent_id").fill_null("")
     )
@@ -258,16 +280,18 @@ def _level_grid(
     placed = keys.with_row_index("row").filter(pl.col("run").is_not_null())
     row_of_run[placed["run"].to_numpy()] = placed["row"].to_numpy()
     row = row_of_run[rows["run"].to_numpy()]
-    day = rows.select((pl.col("date") - begin).dt.total_days()).to_series().to_numpy()
+    day = rows["date"].to_physical().to_numpy() - (begin - dt.date(1970, 1, 1)).days
     kept = row >= 0
     everything = bool(kept.all())
     flat = row * days + day if everything else (row * days + day)[kept]
-    values: dict[str, IntArray] = {}
+    values: dict[str, npt.NDArray[np.integer]] = {}
     unknown: dict[str, npt.NDArray[np.bool_]] = {}
     for name in FIGURES:
         column = rows[name]
         if name == "spend":
             column = (column * MICROS).round().cast(pl.Int64)
+        elif _fits(column):
+            column = column.cast(pl.Int32)
         figures = column.fill_null(0).to_numpy()
         values[name] = _scatter(figures if everything else figures[kept], flat, keys.height, days)
         if column.null_count():
@@ -275,7 +299,7 @@ def _level_grid(
             unknown[name] = _scatter(absent if everything else absent[kept], flat, keys.height, days).astype(
                 np.bool_
             )
-    values["rows"] = _scatter(np.ones(flat.size, dtype=np.int64), flat, keys.height, days)
+    values["rows"] = _scatter(np.ones(flat.size, dtype=np.int8), flat, keys.height, days)
     account_of = (
         keys.select("config_id")
         .join(
@@ -310,7 +334,14 @@ def _in_sample(keys: pl.DataFrame, entities: pl.DataFrame) -> npt.NDArray[np.boo
     )
 
 
-def _scatter(figures: npt.NDArray[np.generic], flat: IntArray, entities: int, days: int) -> IntArray:
-    matrix = np.zeros(entities * days, dtype=np.int64)
+def _fits(column: pl.Series) -> bool:
+    """Whether a count fits half the memory. Sums and products are made of 64-bit integers all the same."""
+    largest = column.max()
+    return largest is None or int(largest) < MOST_SQUARED  # type: ignore[arg-type]
+
+
+def _scatter(figures: npt.NDArray[Any], flat: IntArray, entities: int, days: int) -> npt.NDArray[Any]:
+    """Figures at their place in a matrix (entities, days), laid out day by day: windows add whole days."""
+    matrix = np.zeros(entities * days, dtype=figures.dtype)
     matrix[flat] = figures
-    return matrix.reshape(entities, days)
+    return np.asfortranarray(matrix.reshape(entities, days))
