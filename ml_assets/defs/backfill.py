@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -247,13 +247,18 @@ def _first_failure(events: Sequence[dg.DagsterEvent]) -> str:
             data = event.step_failure_data
             if data.user_failure_data is not None and data.user_failure_data.description:
                 return data.user_failure_data.description
-            error = data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            if error is not None:
-                return f"{event.step_key}: {error.message.strip()}"
+            if data.error is not None:
+                return f"{event.step_key}: {_root_cause(data.error)}"
+        if event.is_resource_init_failure and event.engine_event_data.error is not None:
+            return _root_cause(event.engine_event_data.error)
     messages = [event.message for event in events if event.is_failure and event.message]
     return messages[0] if messages else "it ended without saying why; its log is in the Dagster UI."
+
+
+def _root_cause(error: Any) -> str:  # noqa: ANN401 - a type that Dagster does not export
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip()
 
 
 class _Meter(logging.Handler):

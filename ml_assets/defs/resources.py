@@ -37,10 +37,9 @@ class DatabaseResource(dg.ConfigurableResource):
         self._engine = create_engine(self.url or None)
         try:
             with ExitStack() as stack:
+                run_id = context.run.run_id if context.run is not None else None
                 if context.instance is not None and not context.instance.is_ephemeral:
-                    stack.enter_context(
-                        quick_event_storage(Path(context.instance.root_directory), context.run_id)
-                    )
+                    stack.enter_context(quick_event_storage(Path(context.instance.root_directory), run_id))
                 yield self
         finally:
             self._engine.dispose()
