@@ -7,6 +7,7 @@ MEASUREMENTS = {
     "features": "windows of all levels against DuckDB and a pandas loop",
     "writes": "partition writes against COPY and executemany",
     "backfill": "a backfill of the demo account, and how it grows",
+    "scaling": "features and tiers at 1x, 10x and 100x the demo account",
     "estimate": "coverage and calibration on accounts with known truth",
 }
 
