@@ -9,7 +9,6 @@ against DuckDB; the pandas loop on a sample of ads, checked equal and extrapolat
 import argparse
 import datetime as dt
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -318,13 +317,19 @@ def load(connection: duckdb.DuckDBPyConnection, inputs: FeatureInputs) -> None:
         connection.unregister("rows")
 
 
+def peak_memory() -> float:
+    """Highest resident memory of this process so far, in MB; a child's does not hold its parent's."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def peak_of_one_date(folder: Path) -> dict[str, float]:
     """Peak memory of this process in MB: with the inputs read, and after `compute_features`, all levels."""
     inputs = FeatureInputs(**{name: pl.read_parquet(folder / f"{name}.parquet") for name in FRAMES})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_memory()
     for level in LEVELS:
         compute_features(inputs, level, [LAST])
-    return {"before": before, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"before": before, "peak": peak_memory()}
 
 
 def main() -> None:
