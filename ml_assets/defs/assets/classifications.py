@@ -12,11 +12,10 @@ from ml_assets.defs.partitions import own_and_levels_above, own_and_parent_level
 from ml_assets.defs.policies import HALF_YEAR_PER_RUN
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import Restriction, explained, open_finished_scope
+from ml_assets.defs.writing import write_partitions
 from ml_assets.entity_features import FEATURES
-from ml_assets.storage.counts import count_rows
 from ml_assets.storage.reads import read_table
 from ml_assets.storage.tables import MLClassification, MLFeatures
-from ml_assets.storage.writes import replace_partition
 
 
 @dg.asset(
@@ -59,19 +58,7 @@ def classifications(
             )
         classified = [classify(inputs, level, dates, known) for level, dates in keys.dates.items()]
         rows = scope.rows_of(pl.concat(classified), "classification_date")
-        for level, dates in keys.dates.items():
-            with engine.begin() as connection:
-                replace_partition(
-                    connection,
-                    MLClassification,
-                    rows.filter(pl.col("entity_type") == level.value),
-                    level,
-                    dates,
-                    scope.config_ids,
-                    scope.entity_ids,
-                )
-        with engine.connect() as connection:
-            table_rows = count_rows(connection, MLClassification)
+        table_rows = write_partitions(engine, MLClassification, scope, rows, "classification_date")
         return report(
             context,
             scope,

@@ -11,11 +11,11 @@ from ml_assets.defs.partitions import own_and_levels_below, partitions
 from ml_assets.defs.policies import YEAR_PER_RUN
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import Restriction, explained, open_scope
+from ml_assets.defs.writing import write_partitions
 from ml_assets.frames import ENTITY_METRICS
-from ml_assets.storage.counts import count_rows
 from ml_assets.storage.reads import read_entities
 from ml_assets.storage.tables import MLEntityMetrics
-from ml_assets.storage.writes import replace_partition, store_rejected
+from ml_assets.storage.writes import store_rejected
 
 
 @dg.asset(
@@ -50,19 +50,7 @@ def entity_metrics(
         rows = scope.rows_of(conformed.frame, "date")
         with engine.begin() as connection:
             store_rejected(connection, conformed.rejected)
-        for level, dates in keys.dates.items():
-            with engine.begin() as connection:
-                replace_partition(
-                    connection,
-                    MLEntityMetrics,
-                    rows.filter(pl.col("entity_type") == level.value, pl.col("date").is_in(dates)),
-                    level,
-                    dates,
-                    scope.config_ids,
-                    scope.entity_ids,
-                )
-        with engine.connect() as connection:
-            table_rows = count_rows(connection, MLEntityMetrics)
+        table_rows = write_partitions(engine, MLEntityMetrics, scope, rows, "date")
         return report(
             context,
             scope,

@@ -11,12 +11,11 @@ from ml_assets.defs.partitions import own_and_levels_above, partitions
 from ml_assets.defs.policies import QUARTER_PER_RUN
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import Restriction, explained, open_finished_scope
+from ml_assets.defs.writing import write_partitions
 from ml_assets.entity_features import FEATURES
 from ml_assets.features import compute_features
 from ml_assets.features.inputs import LOOKBACK_DAYS
-from ml_assets.storage.counts import count_rows
 from ml_assets.storage.tables import MLFeatures
-from ml_assets.storage.writes import replace_partition
 
 
 @dg.asset(
@@ -49,19 +48,7 @@ def features(
             inputs, days_conformed = read_feature_inputs(connection, scope, LOOKBACK_DAYS)
         computed = [compute_features(inputs, level, dates) for level, dates in keys.dates.items()]
         rows = scope.rows_of(pl.concat(computed), "feature_date")
-        for level, dates in keys.dates.items():
-            with engine.begin() as connection:
-                replace_partition(
-                    connection,
-                    MLFeatures,
-                    rows.filter(pl.col("entity_type") == level.value),
-                    level,
-                    dates,
-                    scope.config_ids,
-                    scope.entity_ids,
-                )
-        with engine.connect() as connection:
-            table_rows = count_rows(connection, MLFeatures)
+        table_rows = write_partitions(engine, MLFeatures, scope, rows, "feature_date")
         return report(
             context,
             scope,
