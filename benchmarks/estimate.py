@@ -156,13 +156,43 @@ def tier_changes(account: Account, dates: int) -> pl.DataFrame:
     )
 
 
+VARIATIONS: dict[str, dict[str, object]] = {
+    "Gamma instead of log-normal spreads": {"spread": "gamma"},
+    "overdispersion 2": {"dispersion": 2.0},
+    "no overdispersion, no drift": {"dispersion": 1.0, "drift": 0.0},
+    "drift of 3 % a day": {"drift": 0.03},
+    "spreads .6 / .5 / .6": {"campaign_sigma": 0.6, "adset_sigma": 0.5, "ad_sigma": 0.6},
+    "spreads .2 / .2 / .2": {"campaign_sigma": 0.2, "adset_sigma": 0.2, "ad_sigma": 0.2},
+    "one lead a week and ad": {"leads_per_ad_week": 1.0},
+    "15 leads a week and ad": {"leads_per_ad_week": 15.0},
+    "3 campaigns, 8 adsets, 20 ads": {"campaigns": 3, "adsets": 8, "ads": 20},
+}
+"""Accounts unlike the default one, as settings of `SyntheticConfig`."""
+
+
+def print_variations(seeds: int) -> None:
+    """Coverage of ads / adsets / campaigns and calibration error of each of `VARIATIONS`; small ones x 3."""
+    for name, config in VARIATIONS.items():
+        count = seeds * (3 if "ads" in config else 1)
+        rows = pl.concat([judge(make_account(seed, **config), seed) for seed in range(count)])
+        whole = coverage(rows).filter(pl.col("leads") == "all")
+        inside = dict(whole.select("entity_type", "inside").rows())
+        shares = " / ".join(f"{100 * inside[level.value]:.0f}" for level in reversed(LEVELS))
+        error = calibration_error(rows).filter(pl.col("entity_type") == "all")["ece"].item()
+        print(f"{name}: {shares} %, calibration error {error:.3f} ({count} accounts)", flush=True)
+
+
 def main() -> None:
     """Print the proof."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--dates", type=int, default=30)
     parser.add_argument("--change-seeds", type=int, default=10)
+    parser.add_argument("--variations", action="store_true", help="accounts unlike the default one instead")
     arguments = parser.parse_args()
+    if arguments.variations:
+        print_variations(min(arguments.seeds, 10))
+        return
     judged: list[pl.DataFrame] = []
     changes: list[pl.DataFrame] = []
     for seed in range(arguments.seeds):

@@ -33,7 +33,7 @@ class ShrinkagePolicy:
     min_shape: float = 1.0
     max_shape: float = 20.0
     default_shape: float = 2.0
-    """The shape without data; the likelihood takes over as counts come in."""
+    """Centre of the prior of the shape; the likelihood takes over as counts come in."""
     default_log_sd: float = 2.5
     """Spread of log(shape) around the default: how easily data move it."""
     root_shape: float = 1.0
