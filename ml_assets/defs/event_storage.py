@@ -1,10 +1,11 @@
 """Recording to Dagster's embedded SQLite storage without a disk sync and a checkpoint per event.
 
-A backfill records hundreds of materializations. Dagster opens and closes its SQLite files for each of them,
-and SQLite then waits for the disk at every commit and folds the write-ahead log back at every close, which
-costs the more the busier the disk is. With `synchronous=NORMAL` a commit does not wait (safe against a crash
-of the process; a power cut may lose the last events, never the file), and a connection held open for the length
-of a run keeps the log from being folded back at each close. Other storages are left alone.
+A backfill records hundreds of materializations. Dagster opens and closes its SQLite files for each of
+them, and SQLite then waits for the disk at every commit and folds the write-ahead log back at every
+close, which costs the more the busier the disk is. With `synchronous=NORMAL` a commit does not wait
+(safe against a crash of the process; a power cut may lose the last events, never the file), and a
+connection held open for the length of a run keeps the log from being folded back at each close. Other
+storages are left alone.
 """
 
 import sqlite3
