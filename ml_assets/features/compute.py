@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from scipy.special import betainc, gammaincinv
+from scipy.special import gammaincinv
 
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.entity_features import FEATURES, WINDOW_DAYS
@@ -21,6 +21,7 @@ from ml_assets.features.grid import FloatArray, TreeGrid, window_sum
 from ml_assets.features.inputs import FeatureInputs
 from ml_assets.features.overlap import METHOD, overlap_columns
 from ml_assets.features.siblings import rank_probabilities
+from ml_assets.features.trends import lead_weeks
 from ml_assets.features.windows import (
     share_columns,
     weekday_columns,
@@ -77,7 +78,7 @@ def _features_of(
     columns: dict[str, np.ndarray] = dict(window_columns(level, estimates.maturity, at))
     columns |= weekday_columns(level, tree, at)
     columns |= _estimate_columns(own)
-    columns["leads_trend_probability"] = _falling_probability(own, columns)
+    columns["leads_trend_probability"] = lead_weeks(own, columns.__getitem__).fell_below()
     delivering = columns["delivery_days_7d"] >= SIBLING_MIN_DAYS
     if entity_type.parent is not None:
         columns |= share_columns(level, tree.levels[entity_type.parent], at)
@@ -138,27 +139,6 @@ def _estimate_columns(own: LevelEstimates) -> dict[str, np.ndarray]:
         "cvr_shape": np.where(cvr_known, own.cvr.shape, np.nan),
         "insufficient_data": is_under_floor(own),
     }
-
-
-def _falling_probability(own: LevelEstimates, columns: dict[str, np.ndarray]) -> FloatArray:
-    """P(leads per expected lead now < the week before), two Gamma posteriors with the entity's prior.
-
-    For independent X ~ Gamma(a1, b1), Y ~ Gamma(a0, b0): P(X < Y) = I_{b1/(b0+b1)}(a1, a0).
-    """
-    shapes: list[FloatArray] = []
-    rates: list[FloatArray] = []
-    for week in ("7d", "previous"):
-        exposure = columns[f"visible_spend_{week}"] / own.target / own.dispersion
-        shapes.append(own.rate.prior_shape + np.nan_to_num(columns[f"leads_{week}"]) / own.dispersion)
-        rates.append(own.rate.prior_shape / own.rate.prior_mean + exposure)
-    known = own.seeks_leads[:, None] & np.logical_and.reduce(
-        [
-            (columns[f"visible_spend_{week}"] > 0) & ~np.isnan(columns[f"leads_{week}"])
-            for week in ("7d", "previous")
-        ]
-    )
-    falling = betainc(shapes[0], shapes[1], rates[0] / (rates[0] + rates[1]))
-    return np.where(known & (own.target > 0), falling, np.nan)
 
 
 def _sibling_columns(own: LevelEstimates, delivering: np.ndarray) -> dict[str, FloatArray]:

@@ -120,17 +120,18 @@ class LevelGrid:
 
     def sampled(self) -> "LevelGrid":
         """The level with only the entities of its sample, for figures of a whole account."""
-        if self.in_sample.all():
-            return self
-        rows = self.in_sample
+        return self if self.in_sample.all() else self.take(np.flatnonzero(self.in_sample))
+
+    def take(self, rows: IntArray) -> "LevelGrid":
+        """The level with only the given rows; groups keep their numbers."""
         return replace(
             self,
-            keys=self.keys.filter(rows),
+            keys=self.keys[rows],
             parent=Groups(self.parent.index[rows], self.parent.count),
             account=Groups(self.account.index[rows], self.account.count),
             values={name: values[rows] for name, values in self.values.items()},
             unknown={name: values[rows] for name, values in self.unknown.items()},
-            in_sample=rows[rows],
+            in_sample=self.in_sample[rows],
         )
 
 
