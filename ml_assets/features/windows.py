@@ -45,8 +45,7 @@ def window_columns(level: LevelGrid, maturity: Maturity, at: IntArray) -> dict[s
         columns["reach_bound_7d"] = np.where(unbounded, np.nan, columns["reach_bound_7d"])
     for name, first in (("7d", 0), ("previous", WEEK)):
         visible = [level.account.spread(maturity.visible(lag)) for lag in range(first, first + WEEK)]
-        spends = [level.daily("spend", at, lag) for lag in range(first, first + WEEK)]
-        columns[f"visible_spend_{name}"] = in_order(v * s for v, s in zip(visible, spends, strict=True))
+        columns[f"visible_spend_{name}"] = visible_spend(level, maturity, at, first)
         columns[f"visible_days_{name}"] = in_order(visible)
     days_with = {
         "days_with_leads_7d": ("leads", WEEK),
@@ -67,6 +66,14 @@ def window_columns(level: LevelGrid, maturity: Maturity, at: IntArray) -> dict[s
     )
     columns["cpl_std_7d"] = _cpl_deviation(level, at)
     return columns
+
+
+def visible_spend(level: LevelGrid, maturity: Maturity, at: IntArray, first: int) -> FloatArray:
+    """Spend of the 7 days that end `first` days before each date, weighted by maturity: (entities, dates)."""
+    return in_order(
+        level.account.spread(maturity.visible(lag)) * level.daily("spend", at, lag)
+        for lag in range(first, first + WEEK)
+    )
 
 
 def window_expressions() -> list[pl.Expr]:
