@@ -1,4 +1,4 @@
-"""What decisions are made from: the figures of the features, what people did, and what must not be trusted."""
+"""What decisions are made from: the figures of the features, what people did, what must not be trusted."""
 
 from dataclasses import dataclass, field
 
