@@ -9,7 +9,7 @@ import polars as pl
 
 from ml_assets.defs.scope import Scope
 from ml_assets.entities import LEVELS, EntityType
-from ml_assets.entity_metrics import conform_insights
+from ml_assets.entity_metrics import conform_insights, newest_readings
 from ml_assets.features import FeatureInputs
 from ml_assets.frames import ENTITY_METRICS, conform
 from ml_assets.sources.checks import check_insights, check_parents
@@ -74,7 +74,7 @@ def conform_days(
     )
     checked = check_insights(insights, source="ads_insights", now=now, entities=known)
     kept = pl.concat([checked.kept, _older_versions(connection, insights, checked.kept, known, now)])
-    newest = _newest_by_level(insights.filter(pl.col("window_days") == 1))
+    newest = newest_readings(insights.filter(pl.col("window_days") == 1))
     metrics = conform_insights(kept, placed).drop("known_at").join(newest, on=_LEVEL_DAY, how="left")
     return ConformedDays(conform(metrics, ENTITY_METRICS, "entity metrics"), checked.rejected)
 
@@ -115,7 +115,7 @@ def entity_metrics_for(
     before, and in whatever order, the rows are the same.
     """
     stored = read_entity_metrics(connection, start, end, entity_types, config_ids)
-    newest = _newest_by_level(insight_days(connection, start, end, config_ids)).filter(
+    newest = newest_readings(insight_days(connection, start, end, config_ids)).filter(
         pl.col("entity_type").is_in([level.value for level in entity_types])
     )
     have = stored.group_by(_LEVEL_DAY).agg(stored_at=pl.col("known_at").max())
@@ -163,21 +163,3 @@ def read_feature_inputs(
         development=read_lead_development(connection, start, end, scope.config_ids),
     )
     return inputs, current.days_conformed
-
-
-def _newest_by_level(days: pl.DataFrame) -> pl.DataFrame:
-    """The newest `known_at` per config_id, entity_type and date: of the level itself and of all below.
-
-    Those are summed into it or reconciled with it.
-    """
-    above = pl.DataFrame(
-        {
-            "entity_type": [level.value for level in LEVELS for _ in level.path],
-            "for_level": [upper.value for level in LEVELS for upper in level.path],
-        }
-    )
-    return (
-        days.join(above, on="entity_type")
-        .group_by("config_id", pl.col("for_level").alias("entity_type"), "date")
-        .agg(pl.col("known_at").max())
-    )

@@ -56,6 +56,24 @@ def conform_insights(insights: pl.DataFrame, entities: pl.DataFrame) -> pl.DataF
     )
 
 
+def newest_readings(days: pl.DataFrame) -> pl.DataFrame:
+    """The newest `known_at` per config_id, entity_type and date: of the level itself and of all below.
+
+    Those are summed into it or reconciled with it. `days` has these four columns, in any number of rows.
+    """
+    above = pl.DataFrame(
+        {
+            "entity_type": [level.value for level in LEVELS for _ in level.path],
+            "for_level": [upper.value for level in LEVELS for upper in level.path],
+        }
+    )
+    return (
+        days.join(above, on="entity_type")
+        .group_by("config_id", pl.col("for_level").alias("entity_type"), "date")
+        .agg(pl.col("known_at").max())
+    )
+
+
 def _placed(rows: pl.DataFrame, tree: pl.DataFrame, level: EntityType) -> pl.DataFrame:
     """Rows of a level with their place in the tree; campaigns need none."""
     if level is EntityType.CAMPAIGN:
