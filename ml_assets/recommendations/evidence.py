@@ -1,0 +1,523 @@
+"""What the rules look at: one row per entity of interest and date, all probabilities in it. No decisions.
+
+Entities that no rule could ask about on any of the dates are left out early; what is costly is computed for
+the others alone.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from scipy.special import gammainc, gammaincc, gammaincinv, ndtr, polygamma, psi
+
+from ml_assets.entities import LEVELS, EntityType
+from ml_assets.entity_state import RECENT_DAYS
+from ml_assets.features.dispersion import count_dispersion
+from ml_assets.features.estimates import LevelEstimates, TreeEstimates, is_under_floor
+from ml_assets.features.fatigue import fatigue_columns
+from ml_assets.features.grid import FloatArray, IntArray, LevelGrid, window_sum
+from ml_assets.features.inputs import FeatureInputs
+from ml_assets.features.maturity import LAST_AGE
+from ml_assets.features.overlap import overlap_columns
+from ml_assets.features.shrinkage import Posterior
+from ml_assets.features.states import entity_states
+from ml_assets.features.trends import below_probability, lead_weeks
+from ml_assets.features.windows import WEEK, visible_spend
+from ml_assets.metrics import MICROS
+from ml_assets.recommendations.policy import Policy
+from ml_assets.recommendations.siblings import NOBODY, compare, value_of_test
+
+SIBLING_MIN_DAYS = 3
+"""Delivery days in 7 from which siblings are compared."""
+
+PAUSED_LOOKBACK = 60
+"""Days in which a paused entity must have delivered to be thought of again."""
+
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The evidence of one level: `frame` has a row per entity of `rows` and date, entities outermost."""
+
+    own: LevelEstimates
+    rows: IntArray
+    dates: tuple[dt.date, ...]
+    frame: pl.DataFrame
+
+    def matrix(self, name: str) -> np.ndarray:
+        """A column of the frame as (entities of interest, dates)."""
+        return self.frame[name].to_numpy().reshape(self.rows.size, len(self.dates))
+
+
+def gather(
+    figures: FeatureInputs,
+    known: TreeEstimates,
+    entity_type: EntityType,
+    dates: Sequence[dt.date],
+    policy: Policy,
+    wanted: Sequence[str] | None = None,
+) -> Evidence:
+    """The evidence of a level on `dates`, for which `known` was estimated.
+
+    `wanted` names entities to look at whether or not a rule could ask about them.
+    """
+    own, at = known.levels[entity_type], known.at
+    level = own.level
+    judged = own.seeks_leads[:, None] & (own.target > 0) & ~is_under_floor(own)
+    cheap = np.where(judged, gammaincc(own.rate.shape, own.rate.rate), np.nan)
+    whole: Columns = {"p_cheap": cheap, "p_dear": 1.0 - cheap, "judged": judged}
+    interesting = _may_be_decided(whole, policy)
+    if entity_type.parent is not None:
+        columns, more = _against_siblings(known, entity_type, judged, policy)
+        whole |= columns
+        interesting |= more
+    if entity_type is EntityType.ADSET:
+        whole |= _fall_columns(known, entity_type, policy)
+        interesting |= (np.nan_to_num(whole["p_fell"]) >= policy.review).any(axis=1)
+        overlap, overlap_with = _weekly_overlap(figures, known, dates)
+        whole |= {"overlap": overlap, "overlap_with": overlap_with}
+        interesting |= (np.nan_to_num(overlap) >= policy.review_overlap).any(axis=1)
+    if entity_type is EntityType.AD:
+        whole |= _fatigue(figures, known, dates)
+        tired = np.isin(whole["fatigue_verdict"], ("LIMITED", "FATIGUED"))
+        interesting |= tired.any(axis=1)
+    interesting |= _may_come_back(level, at, policy)
+    if wanted is not None:
+        interesting |= level.keys["entity_id"].is_in(list(wanted)).to_numpy()
+    rows = np.flatnonzero(interesting)
+    part = level.take(rows)
+    columns = {name: values[rows] for name, values in whole.items()}
+    columns |= _posterior_columns(own, rows, policy)
+    columns |= _plain_columns(known, part, own, rows)
+    if entity_type is not EntityType.AD and "p_fell" not in columns:
+        columns |= _fall_columns(known, entity_type, policy, rows)
+    if entity_type is EntityType.ADSET:
+        columns |= _against_parent(known, entity_type, rows, policy)
+    columns |= _record_columns(own, part, rows, at, int(policy.reactivate_record_days))
+    frame = _lay_out(part, dates, columns)
+    frame = frame.with_columns(row=pl.lit(pl.Series(np.repeat(rows, len(dates)))))
+    frame = _with_frequency(frame, figures.metrics, entity_type)
+    return Evidence(own, rows, tuple(dates), _with_state(frame, figures, known, entity_type, dates))
+
+
+def _may_be_decided(columns: Columns, policy: Policy) -> np.ndarray:
+    """Entities whose CPL was surely enough on one side of the target on some date."""
+    cheap = min(policy.scale_up, policy.budget_increase, policy.expansion)
+    dear = min(policy.budget_decrease, policy.pause, policy.pause_worst_above_target, policy.narrowing)
+    sure = (np.nan_to_num(columns["p_cheap"]) >= cheap) | (np.nan_to_num(columns["p_dear"]) >= dear)
+    return sure.any(axis=1)
+
+
+def _against_siblings(
+    known: TreeEstimates, entity_type: EntityType, judged: np.ndarray, policy: Policy
+) -> tuple[Columns, np.ndarray]:
+    """Rank among siblings and, for ads, the value of a test; and who is worth looking at for it."""
+    own, at = known.levels[entity_type], known.at
+    level = own.level
+    delivering = window_sum(level.values["impressions"] > 0, at, WEEK) >= SIBLING_MIN_DAYS
+    eligible = delivering & own.seeks_leads[:, None] & (own.target > 0)
+    against = compare(
+        own.rate,
+        own.expected,
+        eligible,
+        level.parent,
+        min(policy.winner, policy.pause_worst),
+        policy.withdraw,
+    )
+    columns: Columns = {
+        "p_best": against.best,
+        "p_worst": against.worst,
+        "p_beats": against.beats,
+        "uplift": against.uplift,
+        "siblings": against.company,
+        "others_mean": against.others_mean,
+    }
+    interesting = (np.nan_to_num(against.best) >= policy.winner).any(axis=1)
+    interesting |= (np.nan_to_num(against.worst) >= policy.pause_worst).any(axis=1)
+    if entity_type is EntityType.AD:
+        leads = np.nan_to_num(own.leads)
+        value = value_of_test(own.rate, leads, against.rival)
+        ids = np.append(level.keys["entity_id"].to_numpy(), "")
+        with_rival = against.rival != NOBODY
+        spend = window_sum(level.values["spend"], at, WEEK) / MICROS
+        column = np.broadcast_to(np.arange(at.size), spend.shape)
+        of_rival = np.where(with_rival, spend[against.rival, column], np.nan)
+        mean = own.rate.mean
+        per_lead = own.target / np.where(with_rival, (mean + mean[against.rival, column]) / 2, np.nan)
+        traffic = window_sum(level.values["impressions"], at, WEEK)
+        columns |= {
+            "rival_id": ids[against.rival],
+            "rival_spend_7d": of_rival,
+            "p_differs": value.differs,
+            "test_leads": value.leads,
+            "test_money": value.missing * per_lead,
+            "test_gain": value.gain * (spend + of_rival),
+            "test_cost": value.missing * per_lead * value.loss,
+            "traffic_7d": traffic,
+        }
+        pays = columns["test_gain"] * policy.test_weeks > columns["test_cost"]
+        ends = columns["test_money"] <= policy.test_weeks * (spend + of_rival)
+        columns["test_pays"] = pays & ends & (traffic >= policy.test_impressions) & judged
+        interesting |= columns["test_pays"].any(axis=1)
+    return columns, interesting
+
+
+def _fall_columns(
+    known: TreeEstimates, entity_type: EntityType, policy: Policy, rows: IntArray | None = None
+) -> Columns:
+    """P(lead rate fell), P(fell by a fifth), P(CTR fell): the last week against the one before."""
+    own, at = known.levels[entity_type], known.at
+    level = own.level
+    if rows is not None:
+        level, own = level.take(rows), _part(own, rows)
+    figure: dict[str, FloatArray] = {}
+    for week, first in (("7d", 0), ("previous", WEEK)):
+        figure[f"visible_spend_{week}"] = visible_spend(level, known.maturity, at, first)
+        figure[f"leads_{week}"] = level.window("leads", at, WEEK, shift=first)
+    weeks = lead_weeks(own, figure.__getitem__)
+    now, before = weeks.shape_now / weeks.rate_now, weeks.shape_before / weeks.rate_before
+    columns: Columns = {
+        "p_falling": weeks.fell_below(),
+        "p_fell": weeks.fell_below(1.0 - policy.review_fall),
+        "lead_rate_change": np.where(weeks.is_known, now / before - 1.0, np.nan),
+    }
+    seen = level.where_known("clicks")
+    widening = level.account.spread(
+        count_dispersion(
+            known.levels[entity_type].level.where_known("clicks"),
+            at,
+            "clicks",
+            "impressions",
+            known.tree.start.isoweekday(),
+        )
+    )
+    clicks = [seen.window("clicks", at, WEEK, shift=first) + 0.5 for first in (0, WEEK)]
+    shown = [seen.window("impressions", at, WEEK, shift=first) for first in (0, WEEK)]
+    clicked = (shown[0] > 0) & (shown[1] > 0)
+    ratio = np.divide(clicks[0] * shown[1], clicks[1] * shown[0], out=np.ones_like(clicks[0]), where=clicked)
+    distance = np.log(ratio) / np.sqrt(widening * (1.0 / clicks[0] + 1.0 / clicks[1]))
+    columns["p_ctr_falling"] = np.where(clicked, ndtr(-distance), np.nan)
+    columns["ctr_change"] = np.where(clicked, ratio - 1.0, np.nan)
+    return columns
+
+
+def _part(own: LevelEstimates, rows: IntArray) -> LevelEstimates:
+    """The estimates of the given rows alone, with what trends need."""
+    rate = own.rate
+    return replace(
+        own,
+        seeks_leads=own.seeks_leads[rows],
+        target=own.target[rows],
+        dispersion=own.dispersion[rows],
+        rate=Posterior(rate.shape[rows], rate.rate[rows], rate.prior_shape[rows], rate.prior_mean[rows]),
+    )
+
+
+def _weekly_overlap(
+    figures: FeatureInputs, known: TreeEstimates, dates: Sequence[dt.date]
+) -> tuple[FloatArray, np.ndarray]:
+    """Audience overlap of the adsets, looked at once a week: what is declared rarely changes."""
+    level = known.levels[EntityType.ADSET].level
+    looked = [index for index, day in enumerate(dates) if day.toordinal() % WEEK == 0]
+    score = np.full((level.keys.height, len(dates)), np.nan)
+    other = np.full(score.shape, "", dtype=object)
+    if not looked:
+        return score, other
+    days = [dates[index] for index in looked]
+    state = entity_states(figures, known.tree, EntityType.ADSET, days)
+    adsets = state.filter(pl.col("entity_type") == EntityType.ADSET.value)
+    found = overlap_columns(level, known.tree.columns(days), adsets)
+    place = (found["row"].to_numpy(), np.array(looked)[found["column"].to_numpy()])
+    score[place] = found["audience_overlap_score"].to_numpy()
+    other[place] = found["overlap_with"].to_numpy()
+    ordinals = np.array([day.toordinal() for day in dates])
+    last_look = {ordinal: index for index, ordinal in enumerate(ordinals) if ordinal % WEEK == 0}
+    source = np.array([last_look.get(ordinal - ordinal % WEEK, -1) for ordinal in ordinals])
+    seen = source >= 0
+    return np.where(seen, score[:, source], np.nan), np.where(seen, other[:, source], "")
+
+
+def _fatigue(figures: FeatureInputs, known: TreeEstimates, dates: Sequence[dt.date]) -> Columns:
+    """Score and verdict of the ads, as the features have them."""
+    own, adsets = known.levels[EntityType.AD], known.levels[EntityType.ADSET].level
+    state = entity_states(figures, known.tree, EntityType.ADSET, dates).filter(
+        pl.col("entity_type") == EntityType.ADSET.value,
+        pl.col("learning_status") == "LEARNING",
+        pl.col("row").is_not_null(),
+    )
+    learning = np.zeros((adsets.keys.height, len(dates)), dtype=np.bool_)
+    learning[state["row"].to_numpy(), state["column"].to_numpy()] = True
+    seen = own.level.where_known("clicks")
+    dispersion = count_dispersion(seen, known.at, "clicks", "impressions", known.tree.start.isoweekday())
+    columns = fatigue_columns(seen, known.at, own.expected, dispersion, learning[own.level.parent.index])
+    return {
+        "fatigue_score": columns["creative_fatigue_score"],
+        "fatigue_verdict": columns["fatigue_verdict"],
+    }
+
+
+def _may_come_back(level: LevelGrid, at: IntArray, policy: Policy) -> np.ndarray:
+    """Entities that stand still on some date and had leads enough within the days before."""
+    still = window_sum(level.values["impressions"] > 0, at, 1) == 0
+    leads = np.nan_to_num(level.window("leads", at, PAUSED_LOOKBACK + int(policy.reactivate_record_days)))
+    lately = window_sum(level.values["impressions"] > 0, at, PAUSED_LOOKBACK) > 0
+    return (still & lately & (leads >= policy.reactivate_leads)).any(axis=1)
+
+
+def _posterior_columns(own: LevelEstimates, rows: IntArray, policy: Policy) -> Columns:
+    shape, rate = own.rate.shape[rows], own.rate.rate[rows]
+    target = own.target[rows]
+    judged = own.seeks_leads[rows][:, None] & (target > 0)
+
+    def cheaper(cpl: float) -> FloatArray:
+        return np.where(judged, gammaincc(shape, rate / cpl), np.nan)
+
+    def dearer(cpl: float) -> FloatArray:
+        return np.where(judged, gammainc(shape, rate / cpl), np.nan)
+
+    return {
+        "p_cheap_scale_up": cheaper(policy.scale_up_cpl),
+        "p_cheap_expansion": cheaper(policy.expansion_cpl),
+        "p_dear_decrease": dearer(policy.budget_decrease_cpl),
+        "p_dear_pause": dearer(policy.pause_cpl),
+        "p_dear_child": dearer(policy.child_pause_cpl),
+        "p_dear_narrowing": dearer(policy.narrowing_cpl),
+        "shape": shape,
+        "rate": rate,
+        "prior_mean": own.rate.prior_mean[rows],
+        "dispersion": own.dispersion[rows],
+        "target_cpl": target,
+        "cpl": np.where(judged, target * rate / gammaincinv(shape, 0.5), np.nan),
+        "cpl_lo_80": np.where(judged, target * rate / gammaincinv(shape, 0.9), np.nan),
+        "cpl_hi_80": np.where(judged, target * rate / gammaincinv(shape, 0.1), np.nan),
+        "leads": np.nan_to_num(own.leads[rows]),
+        "expected_leads": own.expected[rows],
+        "maturity": own.maturity[rows],
+        "delivery_days_14d": own.delivery_days[rows],
+        "seeks_leads": np.broadcast_to(own.seeks_leads[rows][:, None], shape.shape),
+    }
+
+
+def _plain_columns(known: TreeEstimates, part: LevelGrid, own: LevelEstimates, rows: IntArray) -> Columns:
+    """Sums, shares and delivery of the entities of interest."""
+    at = known.at
+    impressions = part.window("impressions", at, WEEK)
+    bound = part.window("reach_bound", at, WEEK)
+    columns: Columns = {
+        "spend_7d": part.window("spend", at, WEEK),
+        "spend": part.window("spend", at, 14),
+        "delivered": part.values["impressions"][:, at] > 0,
+        "recently": window_sum(part.values["impressions"] > 0, at, RECENT_DAYS) > 0,
+        "frequency_bound": np.divide(
+            impressions, bound, out=np.full_like(impressions, np.nan), where=bound > 0
+        ),
+        "expected_today": np.divide(
+            part.daily("spend", at, 0),
+            own.target[rows],
+            out=np.zeros((rows.size, at.size)),
+            where=own.target[rows] > 0,
+        ),
+    }
+    whole = own.level
+    running = (window_sum(whole.values["impressions"] > 0, at, RECENT_DAYS) > 0).astype(np.float64)
+    columns["running_siblings"] = (whole.parent.spread(whole.parent.total(running)) - running)[rows]
+    above = part.entity_type.parent
+    if above is not None:
+        parents = known.levels[above].level
+        spend = parents.window("spend", at, WEEK)[part.parent.index]
+        columns["share_of_parent_spend"] = np.divide(
+            columns["spend_7d"], spend, out=np.full_like(spend, np.nan), where=spend > 0
+        )
+    return columns
+
+
+def _against_parent(known: TreeEstimates, entity_type: EntityType, rows: IntArray, policy: Policy) -> Columns:
+    """P(CTR >= parent's) and P(CVR < the given share of the parent's), both taken as independent."""
+    own = known.levels[entity_type]
+    above = known.levels[EntityType(entity_type).path[-2]]
+    parent = own.level.parent.index[rows]
+
+    def log_rate(alpha: FloatArray, beta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return psi(alpha) - psi(beta), polygamma(1, alpha) + polygamma(1, beta)
+
+    mean, variance = log_rate(own.ctr_alpha[rows], own.ctr_beta[rows])
+    above_mean, above_variance = log_rate(above.ctr_alpha[parent], above.ctr_beta[parent])
+    shape, rate = own.cvr.shape[rows], own.cvr.rate[rows]
+    above_shape, above_rate = above.cvr.shape[parent], above.cvr.rate[parent]
+    known_cvr = ~np.isnan(own.cvr_scale[rows])
+    return {
+        "p_ctr_above": ndtr((mean - above_mean) / np.sqrt(variance + above_variance)),
+        "ctr_vs_parent": np.exp(mean - above_mean),
+        "p_cvr_low": np.where(
+            known_cvr,
+            below_probability(shape, rate, above_shape, above_rate, policy.narrowing_cvr_ratio),
+            np.nan,
+        ),
+        "cvr_vs_parent": np.where(known_cvr, (shape / rate) / (above_shape / above_rate), np.nan),
+    }
+
+
+def _record_columns(
+    own: LevelEstimates, part: LevelGrid, rows: IntArray, at: IntArray, record_days: int
+) -> Columns:
+    """The last days with delivery of entities that stand still: what they brought, how long they stand."""
+    shape = (rows.size, at.size)
+    delivered = part.values["impressions"] > 0
+    still = ~delivered[:, at]
+    days = np.arange(delivered.shape[1])
+    last = np.maximum.accumulate(np.where(delivered, days, -1), axis=1)[:, at]
+    place = np.flatnonzero(still.any(axis=1))
+    columns: Columns = {
+        name: np.full(shape, np.nan)
+        for name in ("record_leads", "record_spend", "record_days", "p_record", "record_shape", "record_rate")
+    }
+    columns["paused_days"] = np.where(still & (last >= 0), at[None, :] - last, 0).astype(np.float64)
+    if not place.size:
+        return columns
+    seen, end = delivered[place], last[place]
+    count = np.cumsum(seen, axis=1)
+    entity, day = np.nonzero(seen)
+    offset = np.r_[0, np.cumsum(seen.sum(axis=1))]
+    total = np.take_along_axis(count, np.maximum(end, 0), axis=1)
+    first_number = np.maximum(total - record_days, 0)
+    position = np.minimum(offset[:-1][:, None] + first_number, max(entity.size - 1, 0))
+    usable = still[place] & (end >= 0)
+    start = np.where(usable, day[position] if entity.size else 0, 0)
+    finish = np.where(usable, end + 1, 0)
+
+    def between(name: str) -> FloatArray:
+        running = np.zeros((place.size, delivered.shape[1] + 1))
+        np.cumsum(part.values[name][place], axis=1, out=running[:, 1:])
+        return np.take_along_axis(running, finish, axis=1) - np.take_along_axis(running, start, axis=1)
+
+    leads, spend = between("leads"), between("spend") / MICROS
+    at_target = own.target[rows][place]
+    widening = own.dispersion[rows][place]
+    prior_shape, prior_mean = own.rate.prior_shape[rows][place], own.rate.prior_mean[rows][place]
+    asked = usable & (at_target > 0) & (columns["paused_days"][place] <= LAST_AGE + PAUSED_LOOKBACK)
+    shape_now = prior_shape + leads / widening
+    rate_now = prior_shape / prior_mean + np.where(asked, spend / at_target, 0.0) / widening
+    for name, values in (
+        ("record_leads", leads),
+        ("record_spend", spend),
+        ("record_days", np.minimum(total, record_days).astype(np.float64)),
+        ("p_record", gammaincc(shape_now, rate_now)),
+        ("record_shape", shape_now),
+        ("record_rate", rate_now),
+    ):
+        columns[name][place] = np.where(asked, values, np.nan)
+    return columns
+
+
+def _lay_out(part: LevelGrid, dates: Sequence[dt.date], columns: Columns) -> pl.DataFrame:
+    """Matrices (entities, dates) as a row per entity and date; NaN and "" become null."""
+    entities = part.keys.height
+    column = np.tile(np.arange(len(dates)), entities)
+    frame = part.keys[np.repeat(np.arange(entities), len(dates))].with_columns(
+        column=pl.Series(column, dtype=pl.Int64),
+        date=pl.Series(list(dates), dtype=pl.Date).gather(column),
+        parent_row=pl.Series(np.repeat(part.parent.index, len(dates))),
+    )
+    return frame.with_columns(_series(name, values) for name, values in columns.items()).with_columns(
+        pl.col(pl.Float64).fill_nan(None)
+    )
+
+
+def _series(name: str, values: np.ndarray) -> pl.Series:
+    flat = values.ravel()
+    if flat.dtype.kind in "UO":
+        texts = pl.Series(name, flat.astype(object), dtype=pl.String, strict=False)
+        return texts.replace("", None)
+    return pl.Series(name, np.ascontiguousarray(flat))
+
+
+def _with_frequency(frame: pl.DataFrame, metrics: pl.DataFrame, entity_type: EntityType) -> pl.DataFrame:
+    """Frequency of 7 days where the source has it, else its lower bound."""
+    weekly = metrics.filter(
+        pl.col("entity_type") == entity_type.value, pl.col("frequency_7d").is_not_null()
+    ).select("config_id", "entity_id", "date", "frequency_7d")
+    return frame.join(
+        weekly, on=["config_id", "entity_id", "date"], how="left", maintain_order="left"
+    ).with_columns(frequency=pl.coalesce("frequency_7d", "frequency_bound"))
+
+
+def _with_state(
+    frame: pl.DataFrame,
+    figures: FeatureInputs,
+    known: TreeEstimates,
+    entity_type: EntityType,
+    dates: Sequence[dt.date],
+) -> pl.DataFrame:
+    """What each entity and its parent were on the date: status, budgets and their owner, learning phase."""
+    key = ["config_id", "entity_id", "date"]
+    state = entity_states(_only_around(figures, frame, entity_type), known.tree, entity_type, dates).drop(
+        "parent_id", "targeting", "column", "row", "parent"
+    )
+    own = state.filter(pl.col("entity_type") == entity_type.value).drop("entity_type")
+    frame = frame.join(own, on=key, how="left", maintain_order="left")
+    for above in reversed(entity_type.path[:-1]):
+        id_column = "parent_id" if above is entity_type.parent else "campaign_id"
+        upper = state.filter(pl.col("entity_type") == above.value).select(
+            "config_id",
+            pl.col("entity_id").alias(id_column),
+            "date",
+            pl.col("is_active").alias(f"{above.value}_is_active"),
+            pl.col("learning_status").alias(f"{above.value}_learning_status"),
+        )
+        frame = frame.join(upper, on=["config_id", id_column, "date"], how="left", maintain_order="left")
+    budget = pl.col("daily_budget")
+    return frame.with_columns(
+        is_active=pl.col("is_active").fill_null(pl.col("recently")),
+        utilisation=pl.when(budget > 0).then(pl.col("spend_7d") / (WEEK * budget)),
+        parent_is_active=_parent_is_active(entity_type),
+        is_learning=_is_learning(entity_type),
+    )
+
+
+def _parent_is_active(entity_type: EntityType) -> pl.Expr:
+    above = [pl.col(f"{level.value}_is_active").fill_null(value=True) for level in entity_type.path[:-1]]
+    return pl.all_horizontal(above) if above else pl.lit(value=True)
+
+
+def _is_learning(entity_type: EntityType) -> pl.Expr:
+    """In its learning phase: an adset by its own, an ad by its adset's."""
+    match entity_type:
+        case EntityType.ADSET:
+            status = pl.col("learning_status")
+        case EntityType.AD:
+            status = pl.col("adset_learning_status")
+        case EntityType.CAMPAIGN:
+            return pl.lit(value=False)
+    return (status == "LEARNING").fill_null(value=False)
+
+
+def _only_around(figures: FeatureInputs, frame: pl.DataFrame, entity_type: EntityType) -> FeatureInputs:
+    """Inputs of the entities of `frame`, all above them, and the adsets of their campaigns."""
+    ids: dict[EntityType, pl.DataFrame] = {entity_type: frame.select("config_id", "entity_id").unique()}
+    campaigns = frame.select("config_id", pl.col("campaign_id").alias("entity_id")).unique()
+    if entity_type is not EntityType.CAMPAIGN:
+        ids[EntityType.CAMPAIGN] = campaigns
+    if entity_type is EntityType.AD:
+        ids[EntityType.ADSET] = frame.select("config_id", pl.col("parent_id").alias("entity_id")).unique()
+    else:
+        of_campaigns = figures.entities.filter(pl.col("entity_type") == EntityType.ADSET.value).join(
+            campaigns.rename({"entity_id": "parent_id"}), on=["config_id", "parent_id"], how="semi"
+        )
+        ids[EntityType.ADSET] = of_campaigns.select("config_id", "entity_id")
+    wanted = pl.concat(
+        part.with_columns(entity_type=pl.lit(level.value)) for level, part in ids.items() if level in LEVELS
+    )
+    key = ["config_id", "entity_type", "entity_id"]
+    first, last = (frame["date"].min(), frame["date"].max()) if frame.height else (None, None)
+    recent = figures.metrics.filter(
+        pl.col("date").is_between(pl.lit(first).dt.offset_by(f"-{RECENT_DAYS}d"), pl.lit(last))
+    )
+    return replace(
+        figures,
+        entities=figures.entities.join(wanted, on=key, how="semi"),
+        versions=figures.versions.join(wanted, on=key, how="semi"),
+        metrics=recent.join(wanted, on=key, how="semi"),
+    )
