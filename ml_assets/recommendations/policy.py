@@ -22,24 +22,52 @@ SOURCES = {
 """Source classes of a threshold."""
 
 
-def _threshold(default: float, unit: str, source: str, low: float, high: float, doc: str) -> Any:  # noqa: ANN401 - a dataclass field stands in for a value of any type
+def _threshold(
+    default: float, unit: str, source: str, low: float, high: float, doc: str, *, is_whole: bool = False
+) -> Any:  # noqa: ANN401 - a dataclass field stands in for a value of any type
     if source not in SOURCES:
         raise ValueError(f"{source} is not a source class")
-    return field(
-        default=default, metadata={"unit": unit, "source": source, "low": low, "high": high, "doc": doc}
-    )
+    metadata = {
+        "unit": unit,
+        "source": source,
+        "low": low,
+        "high": high,
+        "is_whole": is_whole,
+        "doc": doc,
+    }
+    return field(default=default, metadata=metadata)
 
 
-def _probability(default: float, source: str, doc: str) -> Any:  # noqa: ANN401
-    return _threshold(default, "probability", source, 0.0, 1.0, doc)
+def _probability(default: float, source: str, doc: str, low: float = 0.0) -> Any:  # noqa: ANN401
+    return _threshold(default, "probability", source, low, 1.0, doc)
 
 
-def _fraction(default: float, source: str, doc: str, high: float = 1.0) -> Any:  # noqa: ANN401
-    return _threshold(default, "fraction", source, 0.0, high, doc)
+def _fraction(default: float, source: str, doc: str, low: float = 0.0) -> Any:  # noqa: ANN401
+    return _threshold(default, "fraction", source, low, 1.0, doc)
 
 
 def _number(default: float, unit: str, source: str, doc: str, low: float = 0.0, high: float = 1e6) -> Any:  # noqa: ANN401
     return _threshold(default, unit, source, low, high, doc)
+
+
+def _count(default: int, unit: str, doc: str, low: int, high: int) -> Any:  # noqa: ANN401
+    return _threshold(default, unit, "convention", low, high, doc, is_whole=True)
+
+
+_ORDERED = (
+    # What issues a rule cannot lie below what withdraws it: it would be given and withdrawn by turns.
+    *(("withdraw", issues) for issues in (
+        "scale_up", "budget_increase", "budget_decrease", "pause", "pause_worst", "winner", "reactivate",
+        "review", "expansion", "narrowing",
+    )),
+    # From a cut to a stop to a stop under a campaign budget, each takes more than the one before.
+    ("budget_decrease_cpl", "pause_cpl"), ("pause_cpl", "child_pause_cpl"),
+    # A change outside the guard's limits would always be blocked.
+    ("least_step", "increase_step"), ("least_step", "scale_up_step"), ("least_step", "decrease_step"),
+    ("increase_step", "step"), ("scale_up_step", "step"), ("decrease_step", "step"), ("step", "step_14d"),
+    ("issued_campaign_share", "issued_adset_share"),
+)  # fmt: skip
+"""Pairs of thresholds of which the first must not be above the second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +76,26 @@ class Policy:
 
     version: str = field(default=DEFAULT_VERSION, metadata={"doc": "Name of this set of thresholds"})
 
-    withdraw: float = _probability(0.60, "own_data", "A rule's probability below which it is withdrawn")
+    # Below one half a rule and its opposite could both stand.
+    withdraw: float = _probability(0.60, "own_data", "A rule's probability below which it is withdrawn", 0.5)
 
     scale_up: float = _probability(0.975, "own_data", "SCALE_UP: P(CPL < T) at least")
-    scale_up_cpl: float = _number(0.8, "x T", "convention", "SCALE_UP: relative CPL it must likely be below")
-    scale_up_below_cpl: float = _probability(0.50, "own_data", "SCALE_UP: P(CPL < scale_up_cpl T) at least")
+    scale_up_cpl: float = _number(
+        0.8, "x T", "convention", "SCALE_UP: relative CPL it must likely be below", 0.1, 1.0
+    )
+    scale_up_below_cpl: float = _probability(0.50, "own_data", "SCALE_UP: P(CPL < scale_up_cpl x T) at least")
     budget_increase: float = _probability(0.90, "own_data", "BUDGET_INCREASE: P(CPL < T) at least")
     budget_increase_falling: float = _probability(
         0.80, "convention", "BUDGET_INCREASE: P(leads are falling) below"
     )
-    budget_decrease: float = _probability(0.95, "own_data", "BUDGET_DECREASE: P(CPL > ... T) at least")
-    budget_decrease_cpl: float = _number(1.2, "x T", "convention", "BUDGET_DECREASE: relative CPL above")
-    pause: float = _probability(0.95, "own_data", "PAUSE: P(CPL > pause_cpl T) at least")
-    pause_cpl: float = _number(1.5, "x T", "convention", "PAUSE: relative CPL above")
+    budget_decrease: float = _probability(
+        0.95, "own_data", "BUDGET_DECREASE: P(CPL > budget_decrease_cpl x T) at least"
+    )
+    budget_decrease_cpl: float = _number(
+        1.2, "x T", "convention", "BUDGET_DECREASE: relative CPL above", 1.0, 100.0
+    )
+    pause: float = _probability(0.95, "own_data", "PAUSE: P(CPL > pause_cpl x T) at least")
+    pause_cpl: float = _number(1.5, "x T", "convention", "PAUSE: relative CPL above", 1.0, 100.0)
     pause_expected_leads: float = _number(2.0, "leads", "own_data", "PAUSE: own expected leads e at least")
     pause_worst: float = _probability(0.95, "own_data", "PAUSE: P(worst of siblings) at least")
     pause_worst_above_target: float = _probability(
@@ -73,19 +108,28 @@ class Policy:
     )
     reactivate: float = _probability(0.90, "convention", "REACTIVATE: P(CPL < T) of the record at least")
     reactivate_leads: float = _number(5, "leads", "convention", "REACTIVATE: leads of the record at least")
-    reactivate_record_days: float = _number(
-        30, "days", "convention", "REACTIVATE: active days that make the record", 1, 60
-    )
-    reactivate_paused_days: float = _number(60, "days", "convention", "REACTIVATE: paused at most", 1, 60)
+    reactivate_record_days: float = _count(30, "days", "REACTIVATE: active days that make the record", 1, 60)
+    reactivate_paused_days: float = _count(60, "days", "REACTIVATE: paused at most", 1, 60)
     refresh_frequency: float = _number(
-        3.0, "impressions per person in 7 days", "first_party", "CREATIVE_REFRESH when LIMITED: at least"
+        3.0,
+        "impressions per person in 7 days",
+        "first_party",
+        "CREATIVE_REFRESH of a LIMITED ad: frequency at least",
     )
-    review_fall: float = _fraction(0.20, "convention", "AUDIENCE_REVIEW: the lead rate fell by")
-    review: float = _probability(0.90, "own_data", "AUDIENCE_REVIEW: P(fell by review_fall) at least")
+    review_fall: float = _fraction(
+        0.20, "convention", "AUDIENCE_REVIEW: fall of the lead rate against the week before"
+    )
+    review: float = _probability(
+        0.90, "own_data", "AUDIENCE_REVIEW: P(lead rate fell by review_fall) at least"
+    )
     review_ctr_falling: float = _probability(0.50, "convention", "AUDIENCE_REVIEW: P(CTR falling) below")
     review_overlap: float = _fraction(0.50, "convention", "AUDIENCE_REVIEW: audience overlap at least")
-    expansion: float = _probability(0.90, "own_data", "AUDIENCE_EXPANSION: P(CPL < ... T) at least")
-    expansion_cpl: float = _number(0.9, "x T", "convention", "AUDIENCE_EXPANSION: relative CPL below")
+    expansion: float = _probability(
+        0.90, "own_data", "AUDIENCE_EXPANSION: P(CPL < expansion_cpl x T) at least"
+    )
+    expansion_cpl: float = _number(
+        0.9, "x T", "convention", "AUDIENCE_EXPANSION: relative CPL below", 0.1, 1.0
+    )
     expansion_share: float = _fraction(
         0.30, "convention", "AUDIENCE_EXPANSION: share of the parent's spend below"
     )
@@ -95,14 +139,18 @@ class Policy:
     expansion_utilisation: float = _fraction(
         0.90, "convention", "AUDIENCE_EXPANSION: share of the budget spent below"
     )
-    narrowing: float = _probability(0.90, "own_data", "AUDIENCE_NARROWING: P(CPL > ... T) at least")
-    narrowing_cpl: float = _number(1.2, "x T", "convention", "AUDIENCE_NARROWING: relative CPL above")
+    narrowing: float = _probability(
+        0.90, "own_data", "AUDIENCE_NARROWING: P(CPL > narrowing_cpl x T) at least"
+    )
+    narrowing_cpl: float = _number(
+        1.2, "x T", "convention", "AUDIENCE_NARROWING: relative CPL above", 1.0, 100.0
+    )
     narrowing_ctr: float = _probability(0.50, "convention", "AUDIENCE_NARROWING: P(CTR >= parent's) at least")
     narrowing_cvr: float = _probability(
-        0.90, "own_data", "AUDIENCE_NARROWING: P(CVR < ... of the parent's) at least"
+        0.90, "own_data", "AUDIENCE_NARROWING: P(CVR < narrowing_cvr_ratio x the parent's) at least"
     )
     narrowing_cvr_ratio: float = _fraction(
-        0.70, "convention", "AUDIENCE_NARROWING: CVR below this share of it"
+        0.70, "convention", "AUDIENCE_NARROWING: CVR below this share of the parent's"
     )
     test_impressions: float = _number(
         1000, "impressions in 7 days", "convention", "CREATIVE_TEST: traffic at least"
@@ -126,29 +174,31 @@ class Policy:
     cooldown_leads: float = _number(
         3.0, "leads", "convention", "Guard cooldown: expected leads since a change, at least"
     )
-    step: float = _fraction(0.20, "first_party", "Guard step: largest single change of a budget")
-    step_14d: float = _fraction(0.50, "convention", "Guard step: largest rise of a budget in 14 days")
+    step: float = _fraction(0.20, "first_party", "Guard step: largest single change of a budget", 0.01)
+    step_14d: float = _fraction(0.50, "convention", "Guard step: largest rise of a budget in 14 days", 0.01)
     least_step: float = _fraction(
         0.05, "convention", "Guard step: a smaller change is not worth a learning phase"
     )
     utilisation: float = _fraction(0.90, "convention", "Guard utilisation: share of the budget spent below")
     child_pause_cpl: float = _number(
-        2.0, "x T", "convention", "Guard campaign_budget_child: relative CPL above"
+        2.0, "x T", "convention", "Guard campaign_budget_child: relative CPL above", 1.0, 100.0
     )
     child_pause: float = _probability(
-        0.95, "own_data", "Guard campaign_budget_child: P(CPL > child_pause_cpl T) at least"
+        0.95, "own_data", "Guard campaign_budget_child: P(CPL > child_pause_cpl x T) at least"
     )
 
-    increase_step: float = _fraction(0.10, "convention", "Budget change of BUDGET_INCREASE")
-    scale_up_step: float = _fraction(0.20, "first_party", "Budget change of SCALE_UP")
-    decrease_step: float = _fraction(0.20, "first_party", "Budget change of BUDGET_DECREASE")
+    increase_step: float = _fraction(0.10, "convention", "Budget change of BUDGET_INCREASE", 0.01)
+    scale_up_step: float = _fraction(0.20, "first_party", "Budget change of SCALE_UP", 0.01)
+    decrease_step: float = _fraction(0.20, "first_party", "Budget change of BUDGET_DECREASE", 0.01)
     elasticity: float = _number(
         0.8, "d ln leads / d ln budget", "convention", "Diminishing returns of budget", 0.1, 1.0
     )
-    elasticity_sd: float = _number(0.15, "same", "convention", "Standard deviation of elasticity", 0.0, 0.5)
+    elasticity_sd: float = _number(
+        0.15, "d ln leads / d ln budget", "convention", "Standard deviation of elasticity", 0.0, 0.5
+    )
 
-    issued_per_day: float = _number(
-        10, "recommendations", "convention", "Issued per account and day at most, all levels", 1, 1000
+    issued_per_day: float = _count(
+        10, "recommendations", "Issued per account and day at most, all levels", 1, 1000
     )
     issued_campaign_share: float = _fraction(
         0.4, "convention", "Share of issued_per_day that campaigns may take"
@@ -156,7 +206,7 @@ class Policy:
     issued_adset_share: float = _fraction(
         0.7, "convention", "Share of issued_per_day that campaigns and adsets together may take"
     )
-    candidates: float = _number(3, "recommendations", "convention", "Candidates kept per entity", 1, 11)
+    candidates: float = _count(3, "recommendations", "Candidates kept per entity", 1, 11)
     incumbent: float = _number(
         2.0,
         "x money",
@@ -165,15 +215,11 @@ class Policy:
         1.0,
         100.0,
     )
-    case_days: float = _number(
-        7, "days", "convention", "A recommendation nobody acted upon expires after", 1, 13
+    case_days: float = _count(7, "days", "A recommendation nobody acted upon expires after", 1, 13)
+    quiet_days: float = _count(
+        7, "days", "Not given again for so long after it was withdrawn or expired", 0, 14
     )
-    quiet_days: float = _number(
-        7, "days", "convention", "Not given again for so long after it was withdrawn or expired", 0, 14
-    )
-    dismissed_days: float = _number(
-        14, "days", "convention", "Not raised again for so long after it was dismissed", 0, 14
-    )
+    dismissed_days: float = _count(14, "days", "Not raised again for so long after it was dismissed", 0, 14)
     evidence_growth: float = _number(
         1.5, "x weight of evidence", "convention", "Growth that ends a quiet period early", 1.0, 100.0
     )
@@ -181,25 +227,12 @@ class Policy:
     def __post_init__(self) -> None:
         """Refuse thresholds that no policy can have."""
         for item in thresholds():
-            value = getattr(self, item.name)
-            low, high = item.metadata["low"], item.metadata["high"]
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            _require_in_range(item, getattr(self, item.name))
+        for low_name, high_name in _ORDERED:
+            low, high = getattr(self, low_name), getattr(self, high_name)
+            if low > high:
                 raise UsageError(
-                    f"The threshold {item.name} is a number from {low:g} to {high:g} "
-                    f"({item.metadata['unit']}), not {value!r}."
-                )
-        pairs = (
-            ("withdraw", "budget_increase"), ("withdraw", "scale_up"), ("withdraw", "pause"),
-            ("withdraw", "budget_decrease"), ("withdraw", "winner"), ("withdraw", "pause_worst"),
-            ("budget_decrease_cpl", "pause_cpl"), ("pause_cpl", "child_pause_cpl"), ("least_step", "step"),
-            ("issued_campaign_share", "issued_adset_share"), ("increase_step", "step"),
-            ("scale_up_step", "step"), ("decrease_step", "step"),
-        )  # fmt: skip
-        for low_name, high_name in pairs:
-            if getattr(self, low_name) > getattr(self, high_name):
-                raise UsageError(
-                    f"The threshold {low_name} ({getattr(self, low_name):g}) must not be above {high_name} "
-                    f"({getattr(self, high_name):g})."
+                    f"The threshold {low_name} ({low:g}) must not be above {high_name} ({high:g})."
                 )
 
     def changed(self, overrides: Mapping[str, float], version: str) -> "Policy":
@@ -216,3 +249,15 @@ class Policy:
 def thresholds() -> list[Field[Any]]:
     """The fields of `Policy` that are thresholds; their metadata has unit, source, low, high and doc."""
     return [item for item in fields(Policy) if "unit" in item.metadata]
+
+
+def _require_in_range(item: Field[Any], value: Any) -> None:  # noqa: ANN401 - a stored value is of any type
+    low, high, is_whole = (item.metadata[name] for name in ("low", "high", "is_whole"))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # In this order: not-a-number and infinity fail the range, and have no integer to compare with.
+    if not is_number or not low <= value <= high or (is_whole and value != int(value)):
+        kind = "whole number" if is_whole else "number"
+        raise UsageError(
+            f"The threshold {item.name} is a {kind} from {low:g} to {high:g} ({item.metadata['unit']}), "
+            f"not {value!r}."
+        )
