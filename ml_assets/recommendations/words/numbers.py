@@ -1,0 +1,114 @@
+"""Numbers, money, shares and dates as text in a language, for whole columns. No words live here.
+
+Every function is an expression in, a text expression out; null stays null, so that a sentence whose number
+is not known is not said.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+WITHOUT_CENTS = ("CLP", "COP", "CRC", "HUF", "IDR", "ISK", "JPY", "KRW", "PYG", "TWD", "VND")
+"""Currencies whose amounts are told in whole units, as Meta does."""
+
+ROUGH_FROM = 100.0
+"""Estimates of money from here on are told without cents: they are not known to the cent."""
+
+WHOLE_FROM = 10.0
+"""Other estimates from here on are told without decimals."""
+
+LARGEST = 9e15
+"""From here on a number is told as the machine writes it."""
+
+
+@dataclass(frozen=True)
+class Locale:
+    """How a language writes numbers."""
+
+    thousands: str
+    decimal: str
+    percent: str
+    """What follows the number of a share."""
+    date_format: str
+    """As `strftime` takes it."""
+    symbols: Mapping[str, str]
+    """Currency code -> what stands before the amount; the code and a space where it is not listed."""
+
+
+def whole(value: pl.Expr, locale: Locale) -> pl.Expr:
+    """1234.4 -> 1,234."""
+    return _written(value, 0, locale)
+
+
+def estimate(value: pl.Expr, locale: Locale) -> pl.Expr:
+    """One decimal where it says something: 12.3 -> 12, 3.14 -> 3.1, 3.04 -> 3."""
+    return _written(pl.when(value.abs() >= WHOLE_FROM - 0.05).then(value.round()).otherwise(value), 1, locale)
+
+
+def signed(text: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """The text of a value with a plus before it where the value is positive and the text is not a zero."""
+    return pl.when((value > 0) & text.str.contains("[1-9]")).then(pl.lit("+") + text).otherwise(text)
+
+
+def share(value: pl.Expr, locale: Locale) -> pl.Expr:
+    """0.2 -> 20%, 0.0312 -> 3.1%."""
+    return estimate(value * 100.0, locale) + locale.percent
+
+
+def probability(value: pl.Expr, locale: Locale) -> pl.Expr:
+    """0.97654 -> 97.6%. Rounded down, so that nothing short of certain is called certain."""
+    # a probability that is a threshold, such as 0.6, must not fall below itself in binary
+    return _written((value * 1000.0 + 1e-6).floor() / 10.0, 1, locale) + locale.percent
+
+
+def money(value: pl.Expr, currency: pl.Expr, locale: Locale, *, rough: bool = False) -> pl.Expr:
+    """An amount with its currency: 1234.5 -> R$ 1.234,50; 60 -> R$ 60. Cents only where there are any.
+
+    `rough`: an estimate, without cents from `ROUGH_FROM` on. No currency: the bare amount.
+    """
+    no_cents = currency.fill_null("").is_in(WITHOUT_CENTS)
+    if rough:
+        no_cents = no_cents | (value.abs() >= ROUGH_FROM)
+    told = pl.when(no_cents).then(value.round()).otherwise(value)
+    return _written(told, 2, locale, before=_before(currency, locale))
+
+
+def date(value: pl.Expr, locale: Locale) -> pl.Expr:
+    """A day."""
+    return value.dt.strftime(locale.date_format)
+
+
+def _before(currency: pl.Expr, locale: Locale) -> pl.Expr:
+    """What stands before an amount."""
+    known = currency.replace_strict(
+        list(locale.symbols), list(locale.symbols.values()), default=None, return_dtype=pl.String
+    )
+    return pl.coalesce(known, currency + " ", pl.lit(""))
+
+
+def _written(value: pl.Expr, places: int, locale: Locale, before: pl.Expr | None = None) -> pl.Expr:
+    """Sign, `before`, and the number rounded to `places` with separators; no decimals where all are zero."""
+    value = value.cast(pl.Float64)
+    one = 10**places
+    small = (pl.when(value.abs() < LARGEST).then(value.abs()) * one).round().cast(pl.Int64)
+    # every group of three from the right takes a separator; none is left over at the front
+    units = (
+        (small // one)
+        .cast(pl.String)
+        .str.reverse()
+        .str.replace_all(r"(\d{3})", "${1}" + locale.thousands)
+        .str.reverse()
+        .str.strip_chars_start(locale.thousands)
+    )
+    text = units
+    if places:
+        rest = small % one
+        text = (
+            pl.when(rest == 0)
+            .then(units)
+            .otherwise(units + locale.decimal + rest.cast(pl.String).str.zfill(places))
+        )
+    sign = pl.when((value < 0) & (small > 0)).then(pl.lit("-")).otherwise(pl.lit(""))
+    parts = [sign, text] if before is None else [sign, before, text]
+    return pl.coalesce(pl.concat_str(parts), value.cast(pl.String))
