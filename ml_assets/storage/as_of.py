@@ -60,7 +60,7 @@ class Known:
 
 @dataclass(frozen=True)
 class History:
-    """All that was ever known of some accounts: ACCOUNTS, ENTITIES, ENTITY_VERSIONS, INSIGHTS in all versions.
+    """All that was ever known of some accounts: ACCOUNTS, ENTITIES, ENTITY_VERSIONS, INSIGHTS of all time.
 
     Settings of accounts, names and target CPLs have no history and are as they are now. So are entities of
     which no version was ever kept.
