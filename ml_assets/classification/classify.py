@@ -117,7 +117,7 @@ def _classified(
     known = estimate(inputs, entity_type, replayed, tree=tree).levels[entity_type]
     shape, rate = known.rate.shape, known.rate.rate
     below = boundary_probabilities(shape, rate)
-    broken = _attribution_breaks(inputs, known.level, replayed)
+    broken = attribution_breaks(inputs, known.level, replayed)
     asked = np.array([replayed.index(day) for day in dates], dtype=np.int64)
     history = replay(below, median_band(shape, rate), is_under_floor(known), broken, asked)
     masses = band_masses(below[:, :, asked])
@@ -160,7 +160,7 @@ def _evidence(known: LevelEstimates, asked: np.ndarray) -> dict[str, np.ndarray]
     return {"own_share": np.abs(own_pull) / total, "own_pull": own_pull, "other_pull": other_pull}
 
 
-def _attribution_breaks(inputs: FeatureInputs, level: LevelGrid, dates: Sequence[dt.date]) -> np.ndarray:
+def attribution_breaks(inputs: FeatureInputs, level: LevelGrid, dates: Sequence[dt.date]) -> np.ndarray:
     """Where the attribution setting of the entity's adset (of any of a campaign's) changed within 7 days."""
     broken = np.zeros((level.keys.height, len(dates)), dtype=bool)
     settings = (

@@ -206,9 +206,9 @@ def _with_weekly_reach(frame: pl.DataFrame, metrics: pl.DataFrame, entity_type: 
     return frame.join(weekly, on=["config_id", "entity_id", "feature_date"], how="left")
 
 
-def _finish(frame: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
-    """The frame in the schema `FEATURES`, with `extra` and the moment its data are as of."""
-    as_of = (
+def data_as_of(metrics: pl.DataFrame) -> pl.DataFrame:
+    """config_id, date, generated_at: the newest reading among the days that a date rests on, by date."""
+    return (
         metrics.filter(pl.col("entity_type") == EntityType.CAMPAIGN.value)
         .group_by("config_id", "date")
         .agg(pl.col("known_at").max())
@@ -217,6 +217,11 @@ def _finish(frame: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
         .agg(generated_at=pl.col("known_at").max())
         .sort("date")
     )
+
+
+def _finish(frame: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
+    """The frame in the schema `FEATURES`, with `extra` and the moment its data are as of."""
+    as_of = data_as_of(metrics)
     frame = frame.sort("feature_date").join_asof(
         as_of,
         left_on="feature_date",

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from scipy.special import gammainc, gammaincc, gammaincinv, ndtr, polygamma, psi
 
+from ml_assets.classification.classify import attribution_breaks
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.entity_state import RECENT_DAYS
 from ml_assets.features.dispersion import count_dispersion
@@ -96,6 +97,7 @@ def gather(
         columns |= _fall_columns(known, entity_type, policy, rows)
     if entity_type is EntityType.ADSET:
         columns |= _against_parent(known, entity_type, rows, policy)
+    columns["attribution_changed"] = attribution_breaks(figures, part, dates)
     columns |= _record_columns(own, part, rows, at, int(policy.reactivate_record_days))
     frame = _lay_out(part, dates, columns)
     frame = frame.with_columns(row=pl.lit(pl.Series(np.repeat(rows, len(dates)))))
@@ -231,7 +233,14 @@ def _weekly_overlap(
     adsets = state.filter(pl.col("entity_type") == EntityType.ADSET.value)
     found = overlap_columns(level, known.tree.columns(days), adsets)
     place = (found["row"].to_numpy(), np.array(looked)[found["column"].to_numpy()])
-    score[place] = found["audience_overlap_score"].to_numpy()
+    # Of two that overlap the dearer one is spoken of: one cause, one recommendation.
+    rows_of = level.keys.select("config_id", overlap_with="entity_id", other=pl.int_range(pl.len()))
+    found = found.with_columns(level.keys["config_id"].gather(found["row"])).join(
+        rows_of, on=["config_id", "overlap_with"], how="left", maintain_order="left"
+    )
+    mean = known.levels[EntityType.ADSET].rate.mean
+    dearer = mean[place] < mean[found["other"].to_numpy(), place[1]]
+    score[place] = np.where(dearer, found["audience_overlap_score"].to_numpy(), np.nan)
     other[place] = found["overlap_with"].to_numpy()
     ordinals = np.array([day.toordinal() for day in dates])
     last_look = {ordinal: index for index, ordinal in enumerate(ordinals) if ordinal % WEEK == 0}
@@ -466,6 +475,7 @@ def _with_state(
             "date",
             pl.col("is_active").alias(f"{above.value}_is_active"),
             pl.col("learning_status").alias(f"{above.value}_learning_status"),
+            pl.col("last_significant_edit_at").alias(f"{above.value}_last_significant_edit_at"),
         )
         frame = frame.join(upper, on=["config_id", id_column, "date"], how="left", maintain_order="left")
     budget = pl.col("daily_budget")

@@ -30,12 +30,12 @@ GUARDS = (
     "attribution_changed",
     "learning",
     "recent_edit",
-    "cooldown",
     "immature",
     "budget_owner",
     "step",
     "utilisation",
     "campaign_budget_child",
+    "cooldown",
     "last_active_child",
     "plan",
 )

@@ -201,10 +201,10 @@ class Policy:
         10, "recommendations", "Issued per account and day at most, all levels", 1, 1000
     )
     issued_campaign_share: float = _fraction(
-        0.4, "convention", "Share of issued_per_day that campaigns may take"
+        0.3, "convention", "Share of issued_per_day that campaigns may take"
     )
     issued_adset_share: float = _fraction(
-        0.7, "convention", "Share of issued_per_day that campaigns and adsets together may take"
+        0.6, "convention", "Share of issued_per_day that campaigns and adsets together may take"
     )
     candidates: float = _count(3, "recommendations", "Candidates kept per entity", 1, 11)
     incumbent: float = _number(

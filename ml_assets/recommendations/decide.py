@@ -1,0 +1,518 @@
+"""The decisions of a level on any number of dates: evidence, rules, guards and plan put together."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from scipy.special import gammainc, gammainccinv
+
+from ml_assets.entities import LEVELS, EntityType
+from ml_assets.features.compute import data_as_of
+from ml_assets.features.estimates import TreeEstimates, estimate, grid_for
+from ml_assets.features.grid import FloatArray, IntArray, TreeGrid
+from ml_assets.features.states import entity_states
+from ml_assets.frames import empty, fill_missing
+from ml_assets.local_days import local_date, zones_of
+from ml_assets.recommendations.changes import changes_by_type
+from ml_assets.recommendations.evidence import Evidence, gather
+from ml_assets.recommendations.frames import DECISIONS, GUARDS, PLAN_REASONS, TYPES
+from ml_assets.recommendations.guards import with_guards
+from ml_assets.recommendations.impact import with_impact
+from ml_assets.recommendations.inputs import DecisionInputs
+from ml_assets.recommendations.policy import Policy
+from ml_assets.recommendations.replay import INACTIVE, NONE, Candidates, Outcome, replay
+from ml_assets.recommendations.rules import GIVES_WAY, RULES
+from ml_assets.recommendations.standing import Judged, TypeStanding, combine, judge
+
+CHAIN_DAYS = 14
+"""A chain begins at the start of the fortnight before a date's own, so that neighbouring dates share it."""
+
+MOST_CELLS = 4_000_000
+"""Entities x dates estimated at once; bounds the memory of a long range."""
+
+DAYS_PER_MONTH = 365.25 / 12
+_MOST_TURN_LEADS = 200
+_ENTITY = ["config_id", "entity_type", "entity_id"]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Dates that are replayed together, and those of them that were asked for."""
+
+    start: dt.date
+    asked: tuple[dt.date, ...]
+
+    @property
+    def dates(self) -> list[dt.date]:
+        """Every date from the start to the last one asked for."""
+        return [self.start + dt.timedelta(days=d) for d in range((self.asked[-1] - self.start).days + 1)]
+
+
+def chains(dates: Sequence[dt.date]) -> list[Chain]:
+    """The chains of the asked dates; dates of one fortnight share one."""
+    starts: dict[dt.date, list[dt.date]] = {}
+    for day in sorted(set(dates)):
+        start = dt.date.fromordinal((day.toordinal() // CHAIN_DAYS - 1) * CHAIN_DAYS)
+        starts.setdefault(start, []).append(day)
+    return [Chain(start, tuple(asked)) for start, asked in starts.items()]
+
+
+def decide(
+    inputs: DecisionInputs,
+    entity_type: EntityType,
+    dates: Sequence[dt.date],
+    policy: Policy | None = None,
+) -> pl.DataFrame:
+    """What is advised for every entity of a level on each of `dates`, issued or blocked, in `DECISIONS`.
+
+    A row per entity, date and type whose rule is in force, at most `policy.candidates` per entity and date.
+    Levels above are decided inside, so that nothing contradicts them; only `entity_type` is returned. Sorted
+    by account, date, rank and entity. A date uses no figure of a later one, and does not depend on which
+    others are asked for.
+    """
+    policy = policy or Policy()
+    if not dates or inputs.figures.accounts.is_empty():
+        return empty(DECISIONS)
+    asked = chains(dates)
+    every = sorted({day for chain in asked for day in chain.dates})
+    tree = grid_for(inputs.figures, entity_type, every)
+    if not tree.levels[entity_type].keys.height:
+        return empty(DECISIONS)
+    parts = [
+        _decided(inputs, entity_type, batch, policy, tree)
+        for batch in _batches(asked, tree.levels[entity_type].keys.height)
+    ]
+    return pl.concat(parts).sort(
+        "config_id", "recommendation_date", "rank", "entity_id", "recommendation_type", nulls_last=True
+    )
+
+
+def _batches(asked: list[Chain], entities: int) -> Iterator[list[Chain]]:
+    """Chains that are estimated together; neighbours overlap by a fortnight."""
+    most = max(1, MOST_CELLS // (entities * CHAIN_DAYS) - 1)
+    for first in range(0, len(asked), most):
+        yield asked[first : first + most]
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The candidates of one level: (entity, type) pairs and their rows of evidence on every date."""
+
+    entity_type: EntityType
+    evidence: Evidence
+    judged: list[Judged]
+    place: IntArray
+    """(candidates,): position among the entities of interest."""
+    kind: IntArray
+    frame: pl.DataFrame
+    """A row per candidate and date, candidates outermost, with guards and impact."""
+
+    def matrix(self, name: str, start: int, end: int) -> np.ndarray:
+        """A column as (candidates, dates [start, end)); null becomes NaN in numbers and False in booleans."""
+        column = self.frame[name]
+        filled = column.fill_null(value=False) if column.dtype == pl.Boolean else column
+        dates = len(self.evidence.dates)
+        return filled.to_numpy().reshape(self.place.size, dates)[:, start:end]
+
+    def guard(self, name: str, start: int, end: int) -> IntArray:
+        """A column of guards as indices into `GUARDS`."""
+        numbers = {guard: number for number, guard in enumerate(GUARDS)}
+        column = self.frame[name].replace_strict(numbers, default=NONE, return_dtype=pl.Int64)
+        return column.to_numpy().reshape(self.place.size, len(self.evidence.dates))[:, start:end]
+
+
+def _decided(
+    inputs: DecisionInputs,
+    entity_type: EntityType,
+    asked: list[Chain],
+    policy: Policy,
+    tree: TreeGrid,
+) -> pl.DataFrame:
+    dates = sorted({day for chain in asked for day in chain.dates})
+    known = estimate(inputs.figures, entity_type, dates, tree=tree)
+    levels = [_level(inputs, known, level, dates, policy) for level in entity_type.path]
+    if not sum(level.place.size for level in levels):
+        return empty(DECISIONS)
+    room = _room(inputs, tree, dates)
+    changes = changes_by_type(inputs.figures.versions, inputs.figures.accounts)
+    found = [_replayed(inputs, known, levels, chain, dates, room, changes, policy) for chain in asked]
+    return _finished(pl.concat(found), inputs, policy)
+
+
+def _level(
+    inputs: DecisionInputs,
+    known: TreeEstimates,
+    entity_type: EntityType,
+    dates: Sequence[dt.date],
+    policy: Policy,
+) -> _Level:
+    evidence = gather(inputs.figures, known, entity_type, dates, policy)
+    judged = judge(evidence, entity_type, policy)
+    places: list[IntArray] = []
+    kinds: list[IntArray] = []
+    for number, kind in enumerate(TYPES):
+        own = [item for item in judged if item.rule.recommendation_type == kind]
+        if own:
+            place = np.flatnonzero(np.logical_or.reduce([item.enters.any(axis=1) for item in own]))
+            places.append(place)
+            kinds.append(np.full(place.size, number, dtype=np.int64))
+    place, kind = np.concatenate(places), np.concatenate(kinds)
+    count = len(dates)
+    frame = evidence.frame[(place[:, None] * count + np.arange(count)).ravel()].with_columns(
+        entity_type=pl.lit(entity_type.value),
+        recommendation_type=pl.Series(np.repeat(kind, count)).replace_strict(
+            dict(enumerate(TYPES)), return_dtype=pl.String
+        ),
+    )
+    frame = _with_missing(frame).with_columns(
+        rule=pl.when(pl.col("recommendation_type") == "AUDIENCE_REVIEW").then(
+            pl.when(pl.col("p_fell") >= policy.withdraw)
+            .then(pl.lit("lead_rate_fell"))
+            .otherwise(pl.lit("audience_overlap"))
+        )
+    )
+    frame = with_guards(frame, inputs.figures.versions, inputs.figures.accounts, inputs.suspensions, policy)
+    return _Level(entity_type, evidence, judged, place, kind, with_impact(frame, policy))
+
+
+OPTIONAL = {
+    name: pl.Float64()
+    for name in (
+        "p_best", "p_worst", "p_beats", "uplift", "siblings", "others_mean", "rival_spend_7d", "p_differs",
+        "test_leads", "test_money", "test_gain", "test_cost", "fatigue_score", "overlap", "p_fell",
+        "lead_rate_change", "ctr_change", "ctr_vs_parent", "cvr_vs_parent", "share_of_parent_spend",
+    )
+} | {name: pl.String() for name in ("rival_id", "fatigue_verdict", "overlap_with")}  # fmt: skip
+"""Evidence that not every level has."""
+
+
+def _with_missing(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(
+        pl.lit(None, dtype=dtype).alias(name) for name, dtype in OPTIONAL.items() if name not in frame.columns
+    )
+
+
+def _room(inputs: DecisionInputs, tree: TreeGrid, dates: Sequence[dt.date]) -> FloatArray:
+    """Daily budget that the monthly budget leaves beyond the sum of all budgets: (accounts, dates)."""
+    room = np.zeros((tree.accounts.height, len(dates)))
+    limited = inputs.figures.accounts.filter(pl.col("monthly_budget") > 0)
+    if limited.is_empty():
+        return room
+    adset = EntityType.ADSET
+    state = entity_states(inputs.figures, tree, adset, dates).filter(
+        pl.col("is_active"), pl.col("budget_owner") == pl.col("entity_type")
+    )
+    budgets = state.group_by("config_id", "column").agg(pl.col("daily_budget").sum())
+    places = tree.accounts.select("config_id", account=pl.int_range(pl.len())).join(
+        limited.select("config_id", "monthly_budget"), on="config_id"
+    )
+    room[places["account"].to_numpy()] = places["monthly_budget"].to_numpy()[:, None] / DAYS_PER_MONTH
+    spent = budgets.join(places, on="config_id")
+    room[spent["account"].to_numpy(), spent["column"].to_numpy()] -= spent["daily_budget"].to_numpy()
+    return room
+
+
+def _replayed(
+    inputs: DecisionInputs,
+    known: TreeEstimates,
+    levels: list[_Level],
+    chain: Chain,
+    dates: Sequence[dt.date],
+    room: FloatArray,
+    changes: pl.DataFrame,
+    policy: Policy,
+) -> pl.DataFrame:
+    """The rows of the lowest level on the asked dates of a chain."""
+    start = dates.index(chain.start)
+    end = start + len(chain.dates)
+    standings = [_standings(level, start, end) for level in levels]
+    candidates = _candidates(inputs, known, levels, standings, chain, start, end, room, changes)
+    outcome = replay(candidates, policy)
+    return _rows(levels, standings, outcome, candidates, chain, start, changes)
+
+
+def _standings(level: _Level, start: int, end: int) -> TypeStanding:
+    """All types of a level, candidates in their order; a type gives way to the stronger one in force."""
+    parts: list[TypeStanding] = []
+    by_type: dict[str, np.ndarray] = {}
+    entities = level.evidence.rows.size
+    for number, kind in enumerate(TYPES):
+        rows = level.place[level.kind == number]
+        if not rows.size:
+            continue
+        own = [item for item in level.judged if item.rule.recommendation_type == kind]
+        part = combine(own, rows, start, end)
+        if kind in GIVES_WAY and GIVES_WAY[kind] in by_type:
+            free = ~by_type[GIVES_WAY[kind]][rows]
+            part = TypeStanding(part.in_force & free, part.enters & free, part.probability, part.rule)
+        spread = np.zeros((entities, end - start), dtype=bool)
+        spread[rows] = part.in_force
+        by_type[kind] = spread
+        parts.append(part)
+    if not parts:
+        none = np.zeros((0, end - start))
+        return TypeStanding(none.astype(bool), none.astype(bool), none, none.astype(np.int64))
+    return TypeStanding(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("in_force", "enters", "probability", "rule")
+        )
+    )
+
+
+def _candidates(
+    inputs: DecisionInputs,
+    known: TreeEstimates,
+    levels: list[_Level],
+    standings: list[TypeStanding],
+    chain: Chain,
+    start: int,
+    end: int,
+    room: FloatArray,
+    changes: pl.DataFrame,
+) -> Candidates:
+    heights = [known.levels[level.entity_type].level.keys.height for level in levels]
+    offset = np.r_[0, np.cumsum(heights)]
+    accounts = known.tree.accounts.height
+    entity, parent, account, above = [], [], [], []
+    for depth, level in enumerate(levels):
+        row = level.evidence.rows[level.place]
+        grid = known.levels[level.entity_type].level
+        entity.append(offset[depth] + row)
+        account.append(grid.account.index[row])
+        group = grid.parent.index[row]
+        parent.append(offset[-1] + group if depth == 0 else offset[depth - 1] + group)
+        chain_above = np.full((row.size, max(1, len(LEVELS) - 1)), NONE, dtype=np.int64)
+        upper = row
+        for step in range(depth - 1, -1, -1):
+            upper = known.levels[levels[step + 1].entity_type].level.parent.index[upper]
+            chain_above[:, step] = offset[step] + upper
+        above.append(chain_above)
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([level.matrix(name, start, end) for level in levels])
+
+    probability = np.concatenate([part.probability for part in standings])
+    clipped = np.clip(np.nan_to_num(probability, nan=0.5), 1e-6, 1.0 - 1e-6)
+    kind = np.concatenate([level.kind for level in levels])
+    pauses = (kind == TYPES.index("PAUSE"))[:, None]
+    budget = np.nan_to_num(joined("daily_budget").astype(np.float64))
+    step = np.nan_to_num(joined("step").astype(np.float64))
+    told = _told(inputs, levels, chain, changes)
+    return Candidates(
+        account=np.concatenate(account),
+        level=np.concatenate([np.full(level.place.size, depth) for depth, level in enumerate(levels)]),
+        kind=kind,
+        entity=np.concatenate(entity),
+        above=np.concatenate(above),
+        parent=np.concatenate(parent),
+        entities=int(offset[-1]) + accounts,
+        in_force=np.concatenate([part.in_force for part in standings]),
+        enters=np.concatenate([part.enters for part in standings]),
+        weight=np.log(clipped / (1.0 - clipped)),
+        probability=clipped,
+        blocked_new=np.concatenate([level.guard("blocked_new", start, end) for level in levels]),
+        blocked_standing=np.concatenate([level.guard("blocked_standing", start, end) for level in levels]),
+        money=joined("money_per_week").astype(np.float64),
+        frees=np.where(pauses, budget, -step * budget),
+        parent_is_active=joined("parent_is_active").astype(bool),
+        running_siblings=joined("running_siblings").astype(np.float64),
+        expected_today=joined("expected_today").astype(np.float64),
+        dismissed=told["dismissed"],
+        dismissed_weight=told["weight"],
+        applied=told["applied"],
+        changed=told["changed"],
+        room=room[:, start:end],
+    )
+
+
+def _told(
+    inputs: DecisionInputs, levels: list[_Level], chain: Chain, changes: pl.DataFrame
+) -> dict[str, np.ndarray]:
+    """What people did, and what changed, on the dates of the chain: matrices (candidates, dates)."""
+    numbered = _numbered(levels)
+    shape = (numbered.height, len(chain.dates))
+    told = {name: np.zeros(shape, dtype=bool) for name in ("dismissed", "applied", "changed")}
+    weight = np.zeros(shape)
+    accounts = inputs.figures.accounts
+    zones = accounts.select("config_id", pl.col("timezone").fill_null("UTC"))
+    acted = inputs.actions.join(zones, on="config_id", how="inner").with_columns(
+        date=local_date(pl.col("at"), pl.col("timezone"), zones_of(accounts))
+    )
+    odds = pl.col("confidence_score").fill_null(0.5).clip(1e-6, 1.0 - 1e-6)
+    acted = acted.with_columns(weight=(odds / (1.0 - odds)).log())
+    key = [*_ENTITY, "recommendation_type"]
+    in_chain = pl.col("date").is_between(chain.dates[0], chain.dates[-1])
+    column = (pl.col("date") - chain.dates[0]).dt.total_days()
+    for action in ("dismissed", "applied"):
+        rows = (
+            acted.filter(in_chain, pl.col("action") == action)
+            .join(numbered, on=key, how="inner")
+            .with_columns(column=column)
+        )
+        place = (rows["number"].to_numpy(), rows["column"].to_numpy())
+        told[action][place] = True
+        if action == "dismissed":
+            weight[place] = rows["weight"].to_numpy()
+    seen = changes.filter(in_chain).join(numbered, on=key, how="inner").with_columns(column=column)
+    told["changed"][seen["number"].to_numpy(), seen["column"].to_numpy()] = True
+    return {**told, "weight": weight}
+
+
+def _numbered(levels: list[_Level]) -> pl.DataFrame:
+    """config_id, entity_type, entity_id, recommendation_type and number of every candidate."""
+    return pl.concat(
+        level.frame.gather_every(len(level.evidence.dates)).select(*_ENTITY, "recommendation_type")
+        for level in levels
+    ).with_columns(number=pl.int_range(pl.len()))
+
+
+def _rows(
+    levels: list[_Level],
+    standings: list[TypeStanding],
+    outcome: Outcome,
+    candidates: Candidates,
+    chain: Chain,
+    start: int,
+    changes: pl.DataFrame,
+) -> pl.DataFrame:
+    """The shown candidates of the lowest level on the asked dates, with everything that was decided."""
+    lowest, standing = levels[-1], standings[-1]
+    first = sum(level.place.size for level in levels[:-1])
+    columns = np.array([(day - chain.start).days for day in chain.asked])
+    candidate, asked = np.nonzero(outcome.shown[first:][:, columns])
+    date = columns[asked]
+    place = (first + candidate, date)
+    blocked, reason, above = outcome.blocked[place], outcome.reason[place], outcome.above[place]
+    names = _names_of(levels, candidates)
+    frame = lowest.frame[candidate * len(lowest.evidence.dates) + start + date]
+    rule = standing.rule[candidate, date]
+    day_of = pl.Series(chain.dates, dtype=pl.Date)
+    given = outcome.given[place]
+
+    def named(numbers: np.ndarray, words: Sequence[str]) -> pl.Series:
+        mapping = dict(enumerate(words))
+        return pl.Series(numbers).replace_strict(mapping, default=None, return_dtype=pl.String)
+
+    by_rule = {item.rule.name: item for item in lowest.judged}
+    rules = [item.name for item in RULES]
+    above_kind = named(outcome.above_kind[place], (*TYPES, "INACTIVE"))
+    frame = frame.with_columns(
+        recommendation_date=day_of.gather(date),
+        rule=pl.coalesce(named(rule, rules).alias("rule"), "rule"),
+        probability=pl.Series(standing.probability[candidate, date]).fill_nan(None),
+        blocked_by=named(blocked, GUARDS),
+        plan_reason=named(reason, tuple(PLAN_REASONS)),
+        above_number=pl.Series(above),
+        above_action=above_kind,
+        rank=pl.Series(outcome.rank[place]).replace(NONE, None),
+        first_date=day_of.gather(np.maximum(outcome.first[place], 0)),
+        given_date=pl.when(pl.Series(given) >= 0).then(day_of.gather(np.maximum(given, 0))),
+        is_expired=pl.Series(outcome.expired[place]),
+        was_detected=pl.Series(outcome.detected[place]),
+    ).with_columns(
+        enters_at=pl.col("rule").replace_strict(
+            {name: item.enters_at for name, item in by_rule.items()}, default=None, return_dtype=pl.Float64
+        ),
+        withdraws_below=pl.col("rule").replace_strict(
+            {name: item.withdraws_below for name, item in by_rule.items()},
+            default=None,
+            return_dtype=pl.Float64,
+        ),
+    )
+    frame = frame.join(names, on="above_number", how="left", maintain_order="left")
+    done = changes.select(
+        *_ENTITY, "recommendation_type", pl.col("date").alias("recommendation_date"), detected_at="at"
+    )
+    return frame.join(
+        done, on=[*_ENTITY, "recommendation_type", "recommendation_date"], how="left", maintain_order="left"
+    ).with_columns(
+        detected_at=pl.when("was_detected").then("detected_at"),
+        blocked_by=pl.when("was_detected").then(None).otherwise("blocked_by"),
+        plan_reason=pl.when("was_detected").then(None).otherwise("plan_reason"),
+    )
+
+
+def _names_of(levels: list[_Level], candidates: Candidates) -> pl.DataFrame:
+    """above_number -> above_type, above_id of the candidates' entities."""
+    numbered = _numbered(levels).with_columns(above_number=pl.Series(candidates.entity))
+    return numbered.select("above_number", above_type="entity_type", above_id="entity_id").unique(
+        "above_number", keep="first", maintain_order=True
+    )
+
+
+def _finished(frame: pl.DataFrame, inputs: DecisionInputs, policy: Policy) -> pl.DataFrame:
+    """The rows in the schema `DECISIONS`, at most `policy.candidates` of an entity and date."""
+    if frame.is_empty():
+        return empty(DECISIONS)
+    day = ["config_id", "entity_id", "recommendation_date"]
+    issued_first = pl.struct(
+        pl.col("was_detected").not_(),
+        pl.col("blocked_by").is_not_null(),
+        -pl.col("money_per_week").fill_null(0),
+    )
+    frame = frame.filter(issued_first.rank("ordinal").over(day) <= int(policy.candidates))
+    as_of = data_as_of(inputs.figures.metrics)
+    frame = frame.sort("recommendation_date").join_asof(
+        as_of,
+        left_on="recommendation_date",
+        right_on="date",
+        by="config_id",
+        strategy="backward",
+        check_sortedness=False,
+    )
+    record = pl.col("recommendation_type") == "REACTIVATE"
+    judged = pl.col("target_cpl").is_not_null()
+    frame = frame.with_columns(
+        data_as_of="generated_at",
+        expires_on=pl.coalesce("given_date", "recommendation_date").dt.offset_by(
+            f"{int(policy.case_days) - 1}d"
+        ),
+        leads=pl.when(record).then("record_leads").otherwise("leads").cast(pl.Int64),
+        spend=pl.when(record).then("record_spend").otherwise("spend"),
+        expected_leads=pl.when(record)
+        .then(pl.col("record_spend") / pl.col("target_cpl"))
+        .otherwise("expected_leads"),
+        paused_days=pl.when(record).then("paused_days").cast(pl.Int64),
+        delivery_days_14d=pl.col("delivery_days_14d").cast(pl.Int64),
+        siblings=pl.col("siblings").cast(pl.Int64),
+        siblings_cpl=pl.when(judged & (pl.col("others_mean") > 0)).then(
+            pl.col("target_cpl") / pl.col("others_mean")
+        ),
+    )
+    return fill_missing(_with_turning_points(frame, policy), DECISIONS)
+
+
+def _with_turning_points(frame: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """turn_leads and turn_spend: what would take the probability of the rule below its lower threshold."""
+    above = {
+        "hopeless_cpl": policy.pause_cpl,
+        "high_cpl": policy.budget_decrease_cpl,
+        "dear_though_clicked": policy.narrowing_cpl,
+    }
+    below = {"low_cpl": 1.0, "solid_cpl": 1.0, "cheap_but_small": policy.expansion_cpl}
+    shape = frame["shape"].to_numpy().astype(np.float64)
+    rate = frame["rate"].to_numpy().astype(np.float64)
+    widening = frame["dispersion"].to_numpy().astype(np.float64)
+
+    def bound(of: dict[str, float]) -> FloatArray:
+        column = frame["rule"].replace_strict(of, default=None, return_dtype=pl.Float64)
+        return column.to_numpy().astype(np.float64)
+
+    dear, cheap = bound(above), bound(below)
+    leads = np.full(shape.size, np.nan)
+    for count in range(_MOST_TURN_LEADS, 0, -1):
+        turned = gammainc(shape + count / widening, rate / dear) < policy.withdraw
+        leads = np.where(turned, count, leads)
+        if not turned.any():
+            break
+    spend = widening * (cheap * gammainccinv(shape, policy.withdraw) - rate)
+    return frame.with_columns(
+        turn_leads=pl.Series(leads).fill_nan(None).cast(pl.Int64),
+        turn_spend=pl.Series(np.maximum(spend, 0.0)).fill_nan(None) * pl.col("target_cpl"),
+    )
+
+
+__all__ = ["CHAIN_DAYS", "INACTIVE", "Chain", "chains", "decide"]
