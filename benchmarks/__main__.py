@@ -9,6 +9,9 @@ MEASUREMENTS = {
     "backfill": "a backfill of the demo account, and how it grows",
     "scaling": "features and tiers at 1x, 10x and 100x the demo account",
     "estimate": "coverage and calibration on accounts with known truth",
+    "decisions": "error rates of the decisions on accounts with known truth, naive rules beside them",
+    "decisions.as_of": "decisions from one reading against those of every morning",
+    "decisions.sweep": "thresholds moved together: errors against power, and flips",
 }
 
 

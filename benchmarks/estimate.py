@@ -7,65 +7,14 @@ leads), calibration of the tier probabilities, error against the raw 7-day CPL, 
 
 import argparse
 import datetime as dt
-from dataclasses import dataclass
 
 import polars as pl
 
+from benchmarks.accounts import END, Account, make_account
 from ml_assets.classification import TIERS, classify
 from ml_assets.classification.bands import BOUNDARIES
 from ml_assets.entities import LEVELS, EntityType
-from ml_assets.entity_metrics import conform_insights
-from ml_assets.features import FeatureInputs, compute_features
-from ml_assets.frames import ACCOUNTS, fill_missing
-from ml_assets.sources.synthetic import SyntheticConfig, SyntheticSource
-from ml_assets.storage.development import lead_development
-
-END = dt.date(2026, 6, 30)
-KEY = ["config_id", "entity_type", "entity_id", "date", "window_days"]
-
-
-@dataclass(frozen=True)
-class Account:
-    """An account as it was known on the morning after `END`, and what is true of it."""
-
-    inputs: FeatureInputs
-    source: SyntheticSource
-
-
-def make_account(seed: int, **config: object) -> Account:
-    """A synthetic account read once a day up to the morning after its last day."""
-    source = SyntheticSource(SyntheticConfig.from_mapping({"seed": seed, "end": END, **config}))
-    known_at = source.last_sync
-    info = source.account()
-    accounts = fill_missing(
-        pl.DataFrame(
-            {
-                "config_id": [1],
-                "account_id": [info.account_id],
-                "timezone": [info.timezone],
-                "currency": [info.currency],
-                "target_cpl": [info.target_cpl],
-                "is_active": [True],
-            },
-            schema_overrides={"target_cpl": pl.Float64},
-        ),
-        ACCOUNTS,
-    )
-    described = source.entities()
-    start = source.config.first_day
-    versions = source.insights(LEVELS, start, END, known_at).insights.with_columns(
-        config_id=pl.lit(1, pl.Int64)
-    )
-    current = versions.sort("known_at").unique(KEY, keep="last", maintain_order=True)
-    entities = described.entities.with_columns(config_id=pl.lit(1, pl.Int64))
-    inputs = FeatureInputs(
-        accounts=accounts,
-        entities=entities,
-        versions=described.entity_versions.with_columns(config_id=pl.lit(1, pl.Int64)),
-        metrics=conform_insights(current, entities),
-        development=lead_development(versions.filter(pl.col("window_days") == 1), accounts),
-    )
-    return Account(inputs, source)
+from ml_assets.features import compute_features
 
 
 def judge(account: Account, seed: int) -> pl.DataFrame:

@@ -1,0 +1,1 @@
+"""Proof of the error rates: decisions against truth and against threshold rules, on the same data."""
