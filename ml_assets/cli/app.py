@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ml_assets.cli import accounts, db, demo, dev, doctor, ingest, report, run
+from ml_assets.cli import accounts, db, demo, dev, doctor, ingest, policy, report, run
 from ml_assets.cli.console import group, say
 
 app = group(
@@ -47,4 +47,5 @@ app.command("doctor", short_help="Say what is set up, what is missing and what t
 app.command("dev", short_help="Start the Dagster UI and daemon on the same data.")(dev.dev)
 app.add_typer(ingest.app, name="ingest", short_help="Load figures from a file.")
 app.add_typer(accounts.app, name="accounts", short_help="List, add and change the ad accounts.")
+app.add_typer(policy.app, name="policy", short_help="Show and change the thresholds of the decisions.")
 app.add_typer(db.app, name="db", short_help="Create and upgrade the tables.")

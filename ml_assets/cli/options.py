@@ -13,6 +13,10 @@ Account = Annotated[
     str | None,
     typer.Option("--account", help="Number, Meta id or name of the account; by default all of them."),
 ]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="Who does this, for the record; by default the user of this machine."),
+]
 Level = Annotated[
     list[str] | None,
     typer.Option("--level", help="campaign, adset or ad; may be repeated. By default all three."),
@@ -35,6 +39,18 @@ def parse_range(start: str, end: str) -> tuple[dt.date, dt.date]:
     if first > last:
         raise UsageError(f"--from {first} is later than --to {last}; give the earlier day first.")
     return first, last
+
+
+def person(by: str | None) -> str:
+    """Who a change is recorded for: `--by`, else the user of this machine."""
+    if by is not None:
+        return by.strip()
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return "command line"
 
 
 def split(values: Sequence[str] | None) -> list[str]:
