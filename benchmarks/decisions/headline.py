@@ -14,6 +14,7 @@ from benchmarks.decisions.rates import (
     issued,
     rate_of,
     should_be_found,
+    unblocked,
 )
 from benchmarks.decisions.trial import Trial
 
@@ -39,11 +40,6 @@ def headline(advice: pl.DataFrame, panel: pl.DataFrame, *, dear: bool) -> Headli
         found=Rate(int((outcome == "issued").sum()), outcome.len()),
         found_or_blocked=Rate(int((outcome != "undecided").sum()), outcome.len()),
     )
-
-
-def unblocked(advice: pl.DataFrame) -> pl.DataFrame:
-    """`advice` as if nothing had blocked it: what the rules alone say."""
-    return advice.with_columns(blocked_by=pl.lit(None, pl.String))
 
 
 def flips(trial: Trial, *, in_force: bool = False) -> Rate:

@@ -66,8 +66,13 @@ def rate_of(frame: pl.DataFrame, hit: str) -> Rate:
 
 
 def issued(advice: pl.DataFrame) -> pl.DataFrame:
-    """The rows that a person is shown: nothing blocks them."""
-    return advice.filter(pl.col("blocked_by").is_null())
+    """The rows that a person is shown to act upon: nothing blocks them, and it has not been done already."""
+    return advice.filter(pl.col("blocked_by").is_null(), pl.col("detected_at").is_null())
+
+
+def unblocked(advice: pl.DataFrame) -> pl.DataFrame:
+    """`advice` as if nothing had blocked it: what the rules alone say."""
+    return advice.with_columns(blocked_by=pl.lit(None, pl.String))
 
 
 def first_issues(advice: pl.DataFrame, panel: pl.DataFrame) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from benchmarks.decisions.rates import (
     rate_of,
     should_be_found,
     stable,
+    unblocked,
 )
 from benchmarks.decisions.trial import Trial
 from benchmarks.decisions.volume import contradictions, per_day, quiet_days
@@ -86,7 +87,7 @@ def print_all(trial: Trial, policy: Policy) -> None:
 
 def _wrong(trial: Trial, _policy: Policy) -> None:
     ours, naive = first_issues(trial.ours, trial.panel), first_issues(trial.naive, trial.panel)
-    in_force = first_issues(trial.ours.with_columns(blocked_by=pl.lit(None, pl.String)), trial.panel)
+    in_force = first_issues(unblocked(trial.ours), trial.panel)
     rows: list[list[object]] = []
     for types, limit in WRONG_AT_MOST.items():
         of_type = pl.col("recommendation_type").is_in(types)
@@ -138,7 +139,7 @@ def _stable(trial: Trial, _policy: Policy) -> None:
     for name, low, high, types, limit in bands:
         entities = stable(trial.panel, low, high)
         rate = ever_given(entities, trial.ours, types)
-        free = trial.ours.with_columns(blocked_by=pl.lit(None, pl.String))
+        free = unblocked(trial.ours)
         rows.append(
             [
                 name,
@@ -177,6 +178,7 @@ def _power(trial: Trial, _policy: Policy) -> None:
                         silent,
                         rate,
                         at_least(rate, FOUND_AT_LEAST) if level == "all" else "",
+                        Rate(some.height - silent, some.height),
                         Rate(naive, some.height),
                     ]
                 )
@@ -191,6 +193,7 @@ def _power(trial: Trial, _policy: Policy) -> None:
             "undecided",
             "issued of those not blocked",
             "target",
+            "issued or blocked",
             "naive rules",
         ],
         rows,
@@ -207,7 +210,7 @@ def _power(trial: Trial, _policy: Policy) -> None:
 
 
 def _flips(trial: Trial, _policy: Policy) -> None:
-    in_force = trial.ours.with_columns(blocked_by=pl.lit(None, pl.String))
+    in_force = unblocked(trial.ours)
     frames = {
         name: cases(advice, trial.panel)
         for name, advice in (("ours", trial.ours), ("in force", in_force), ("naive", trial.naive))

@@ -14,8 +14,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from benchmarks.decisions.headline import flips, headline, issued_a_day, unblocked
-from benchmarks.decisions.rates import cases, rate_of
+from benchmarks.decisions.headline import flips, headline, issued_a_day
+from benchmarks.decisions.rates import cases, rate_of, unblocked
 from benchmarks.decisions.report import print_table
 from benchmarks.decisions.trial import Trial, combine, last_dates, run
 from ml_assets.recommendations.policy import Policy
