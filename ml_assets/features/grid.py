@@ -53,7 +53,7 @@ class Groups:
         """Sums of `values` (rows, ...) over the rows of each group: (count, ...)."""
         return np.asarray(self._matrix @ values, dtype=np.float64)
 
-    def spread(self, values: FloatArray) -> FloatArray:
+    def spread(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The value of each row's group: (count, ...) -> (rows, ...)."""
         return values[self.index]
 

@@ -22,7 +22,11 @@ def entity_states(
     levels = [level.value for level in LEVELS if level in entity_type.path or level is EntityType.ADSET]
     entities = inputs.entities.filter(pl.col("entity_type").is_in(levels))
     first = min(dates) - dt.timedelta(days=RECENT_DAYS)
-    delivered = inputs.metrics.filter(pl.col("date").is_between(first, max(dates)), pl.col("impressions") > 0)
+    delivered = inputs.metrics.filter(
+        pl.col("entity_type").is_in(levels),
+        pl.col("date").is_between(first, max(dates)),
+        pl.col("impressions") > 0,
+    )
     state = state_as_of(entities, inputs.versions, inputs.accounts, dates, delivered)
     known = ["daily_budget", "lifetime_budget", "targeting"]
     unversioned = pl.col("status").is_null() & pl.col("effective_status").is_null()

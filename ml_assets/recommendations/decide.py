@@ -1,7 +1,7 @@
 """The decisions of a level on any number of dates: evidence, rules, guards and plan put together."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ from ml_assets.entities import LEVELS, EntityType
 from ml_assets.features.compute import data_as_of
 from ml_assets.features.estimates import TreeEstimates, estimate, grid_for
 from ml_assets.features.grid import FloatArray, IntArray, TreeGrid
-from ml_assets.features.states import entity_states
 from ml_assets.frames import empty, fill_missing
 from ml_assets.local_days import local_date, zones_of
 from ml_assets.recommendations.changes import changes_by_type
@@ -25,6 +24,7 @@ from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.replay import INACTIVE, NONE, Candidates, Outcome, replay
 from ml_assets.recommendations.rules import GIVES_WAY, RULES
 from ml_assets.recommendations.standing import Judged, TypeStanding, combine, judge
+from ml_assets.recommendations.states import LevelState, budget_room, states
 
 CHAIN_DAYS = 14
 """A chain begins at the start of the fortnight before a date's own, so that neighbouring dates share it."""
@@ -32,7 +32,6 @@ CHAIN_DAYS = 14
 MOST_CELLS = 4_000_000
 """Entities x dates estimated at once; bounds the memory of a long range."""
 
-DAYS_PER_MONTH = 365.25 / 12
 _MOST_TURN_LEADS = 200
 _ENTITY = ["config_id", "entity_type", "entity_id"]
 
@@ -132,10 +131,11 @@ def _decided(
 ) -> pl.DataFrame:
     dates = sorted({day for chain in asked for day in chain.dates})
     known = estimate(inputs.figures, entity_type, dates, tree=tree)
-    levels = [_level(inputs, known, level, dates, policy) for level in entity_type.path]
+    state = states(inputs.figures, tree, dates)
+    levels = [_level(inputs, known, level, dates, policy, state) for level in entity_type.path]
     if not sum(level.place.size for level in levels):
         return empty(DECISIONS)
-    room = _room(inputs, tree, dates)
+    room = budget_room(inputs.figures, tree, dates)
     changes = changes_by_type(inputs.figures.versions, inputs.figures.accounts)
     found = [_replayed(inputs, known, levels, chain, dates, room, changes, policy) for chain in asked]
     return _finished(pl.concat(found), inputs, policy)
@@ -147,8 +147,9 @@ def _level(
     entity_type: EntityType,
     dates: Sequence[dt.date],
     policy: Policy,
+    state: Mapping[EntityType, LevelState],
 ) -> _Level:
-    evidence = gather(inputs.figures, known, entity_type, dates, policy)
+    evidence = gather(inputs.figures, known, entity_type, dates, policy, state)
     judged = judge(evidence, entity_type, policy)
     places: list[IntArray] = []
     kinds: list[IntArray] = []
@@ -173,7 +174,7 @@ def _level(
             .otherwise(pl.lit("audience_overlap"))
         )
     )
-    frame = with_guards(frame, inputs.figures.versions, inputs.figures.accounts, inputs.suspensions, policy)
+    frame = with_guards(frame, inputs.figures.accounts, inputs.suspensions, policy)
     return _Level(entity_type, evidence, judged, place, kind, with_impact(frame, policy))
 
 
@@ -192,26 +193,6 @@ def _with_missing(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         pl.lit(None, dtype=dtype).alias(name) for name, dtype in OPTIONAL.items() if name not in frame.columns
     )
-
-
-def _room(inputs: DecisionInputs, tree: TreeGrid, dates: Sequence[dt.date]) -> FloatArray:
-    """Daily budget that the monthly budget leaves beyond the sum of all budgets: (accounts, dates)."""
-    room = np.zeros((tree.accounts.height, len(dates)))
-    limited = inputs.figures.accounts.filter(pl.col("monthly_budget") > 0)
-    if limited.is_empty():
-        return room
-    adset = EntityType.ADSET
-    state = entity_states(inputs.figures, tree, adset, dates).filter(
-        pl.col("is_active"), pl.col("budget_owner") == pl.col("entity_type")
-    )
-    budgets = state.group_by("config_id", "column").agg(pl.col("daily_budget").sum())
-    places = tree.accounts.select("config_id", account=pl.int_range(pl.len())).join(
-        limited.select("config_id", "monthly_budget"), on="config_id"
-    )
-    room[places["account"].to_numpy()] = places["monthly_budget"].to_numpy()[:, None] / DAYS_PER_MONTH
-    spent = budgets.join(places, on="config_id")
-    room[spent["account"].to_numpy(), spent["column"].to_numpy()] -= spent["daily_budget"].to_numpy()
-    return room
 
 
 def _replayed(

@@ -5,7 +5,7 @@ the others alone.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ import polars as pl
 from scipy.special import gammainc, gammaincc, gammaincinv, ndtr, polygamma, psi
 
 from ml_assets.classification.classify import attribution_breaks
-from ml_assets.entities import LEVELS, EntityType
+from ml_assets.entities import EntityType
 from ml_assets.entity_state import RECENT_DAYS
 from ml_assets.features.dispersion import count_dispersion
 from ml_assets.features.estimates import LevelEstimates, TreeEstimates, is_under_floor
@@ -29,6 +29,7 @@ from ml_assets.features.windows import WEEK, visible_spend
 from ml_assets.metrics import MICROS
 from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.siblings import NOBODY, compare, value_of_test
+from ml_assets.recommendations.states import OWNERS, LevelState
 
 SIBLING_MIN_DAYS = 3
 """Delivery days in 7 from which siblings are compared."""
@@ -59,9 +60,10 @@ def gather(
     entity_type: EntityType,
     dates: Sequence[dt.date],
     policy: Policy,
+    state: Mapping[EntityType, LevelState],
     wanted: Sequence[str] | None = None,
 ) -> Evidence:
-    """The evidence of a level on `dates`, for which `known` was estimated.
+    """The evidence of a level on `dates`, for which `known` was estimated and `state` read.
 
     `wanted` names entities to look at whether or not a rule could ask about them.
     """
@@ -82,7 +84,7 @@ def gather(
         whole |= {"overlap": overlap, "overlap_with": overlap_with}
         interesting |= (np.nan_to_num(overlap) >= policy.review_overlap).any(axis=1)
     if entity_type is EntityType.AD:
-        whole |= _fatigue(figures, known, dates)
+        whole |= _fatigue(known, state[EntityType.ADSET].is_learning)
         tired = np.isin(whole["fatigue_verdict"], ("LIMITED", "FATIGUED"))
         interesting |= tired.any(axis=1)
     interesting |= _may_come_back(level, at, policy)
@@ -97,12 +99,15 @@ def gather(
         columns |= _fall_columns(known, entity_type, policy, rows)
     if entity_type is EntityType.ADSET:
         columns |= _against_parent(known, entity_type, rows, policy)
+    columns |= _state_columns(state[entity_type], rows)
+    budget = columns["daily_budget"]
+    columns["utilisation"] = np.divide(
+        columns["spend_7d"], WEEK * budget, out=np.full_like(budget, np.nan), where=budget > 0
+    )
     columns["attribution_changed"] = attribution_breaks(figures, part, dates)
     columns |= _record_columns(own, part, rows, at, int(policy.reactivate_record_days))
-    frame = _lay_out(part, dates, columns)
-    frame = frame.with_columns(row=pl.lit(pl.Series(np.repeat(rows, len(dates)))))
-    frame = _with_frequency(frame, figures.metrics, entity_type)
-    return Evidence(own, rows, tuple(dates), _with_state(frame, figures, known, entity_type, dates))
+    frame = _lay_out(part, dates, columns).with_columns(row=pl.lit(pl.Series(np.repeat(rows, len(dates)))))
+    return Evidence(own, rows, tuple(dates), _with_frequency(frame, figures.metrics, entity_type))
 
 
 def _may_be_decided(columns: Columns, policy: Policy) -> np.ndarray:
@@ -110,7 +115,7 @@ def _may_be_decided(columns: Columns, policy: Policy) -> np.ndarray:
     cheap = min(policy.scale_up, policy.budget_increase, policy.expansion)
     dear = min(policy.budget_decrease, policy.pause, policy.pause_worst_above_target, policy.narrowing)
     sure = (np.nan_to_num(columns["p_cheap"]) >= cheap) | (np.nan_to_num(columns["p_dear"]) >= dear)
-    return sure.any(axis=1)
+    return np.any(sure, axis=1)
 
 
 def _against_siblings(
@@ -137,8 +142,8 @@ def _against_siblings(
         "siblings": against.company,
         "others_mean": against.others_mean,
     }
-    interesting = (np.nan_to_num(against.best) >= policy.winner).any(axis=1)
-    interesting |= (np.nan_to_num(against.worst) >= policy.pause_worst).any(axis=1)
+    interesting = np.any(np.nan_to_num(against.best) >= policy.winner, axis=1)
+    interesting |= np.any(np.nan_to_num(against.worst) >= policy.pause_worst, axis=1)
     if entity_type is EntityType.AD:
         leads = np.nan_to_num(own.leads)
         value = value_of_test(own.rate, leads, against.rival)
@@ -249,19 +254,14 @@ def _weekly_overlap(
     return np.where(seen, score[:, source], np.nan), np.where(seen, other[:, source], "")
 
 
-def _fatigue(figures: FeatureInputs, known: TreeEstimates, dates: Sequence[dt.date]) -> Columns:
+def _fatigue(known: TreeEstimates, adset_is_learning: np.ndarray) -> Columns:
     """Score and verdict of the ads, as the features have them."""
-    own, adsets = known.levels[EntityType.AD], known.levels[EntityType.ADSET].level
-    state = entity_states(figures, known.tree, EntityType.ADSET, dates).filter(
-        pl.col("entity_type") == EntityType.ADSET.value,
-        pl.col("learning_status") == "LEARNING",
-        pl.col("row").is_not_null(),
-    )
-    learning = np.zeros((adsets.keys.height, len(dates)), dtype=np.bool_)
-    learning[state["row"].to_numpy(), state["column"].to_numpy()] = True
+    own = known.levels[EntityType.AD]
     seen = own.level.where_known("clicks")
     dispersion = count_dispersion(seen, known.at, "clicks", "impressions", known.tree.start.isoweekday())
-    columns = fatigue_columns(seen, known.at, own.expected, dispersion, learning[own.level.parent.index])
+    columns = fatigue_columns(
+        seen, known.at, own.expected, dispersion, adset_is_learning[own.level.parent.index]
+    )
     return {
         "fatigue_score": columns["creative_fatigue_score"],
         "fatigue_verdict": columns["fatigue_verdict"],
@@ -453,81 +453,15 @@ def _with_frequency(frame: pl.DataFrame, metrics: pl.DataFrame, entity_type: Ent
     ).with_columns(frequency=pl.coalesce("frequency_7d", "frequency_bound"))
 
 
-def _with_state(
-    frame: pl.DataFrame,
-    figures: FeatureInputs,
-    known: TreeEstimates,
-    entity_type: EntityType,
-    dates: Sequence[dt.date],
-) -> pl.DataFrame:
-    """What each entity and its parent were on the date: status, budgets and their owner, learning phase."""
-    key = ["config_id", "entity_id", "date"]
-    state = entity_states(_only_around(figures, frame, entity_type), known.tree, entity_type, dates).drop(
-        "parent_id", "targeting", "column", "row", "parent"
-    )
-    own = state.filter(pl.col("entity_type") == entity_type.value).drop("entity_type")
-    frame = frame.join(own, on=key, how="left", maintain_order="left")
-    for above in reversed(entity_type.path[:-1]):
-        id_column = "parent_id" if above is entity_type.parent else "campaign_id"
-        upper = state.filter(pl.col("entity_type") == above.value).select(
-            "config_id",
-            pl.col("entity_id").alias(id_column),
-            "date",
-            pl.col("is_active").alias(f"{above.value}_is_active"),
-            pl.col("learning_status").alias(f"{above.value}_learning_status"),
-            pl.col("last_significant_edit_at").alias(f"{above.value}_last_significant_edit_at"),
-        )
-        frame = frame.join(upper, on=["config_id", id_column, "date"], how="left", maintain_order="left")
-    budget = pl.col("daily_budget")
-    return frame.with_columns(
-        is_active=pl.col("is_active").fill_null(pl.col("recently")),
-        utilisation=pl.when(budget > 0).then(pl.col("spend_7d") / (WEEK * budget)),
-        parent_is_active=_parent_is_active(entity_type),
-        is_learning=_is_learning(entity_type),
-    )
-
-
-def _parent_is_active(entity_type: EntityType) -> pl.Expr:
-    above = [pl.col(f"{level.value}_is_active").fill_null(value=True) for level in entity_type.path[:-1]]
-    return pl.all_horizontal(above) if above else pl.lit(value=True)
-
-
-def _is_learning(entity_type: EntityType) -> pl.Expr:
-    """In its learning phase: an adset by its own, an ad by its adset's."""
-    match entity_type:
-        case EntityType.ADSET:
-            status = pl.col("learning_status")
-        case EntityType.AD:
-            status = pl.col("adset_learning_status")
-        case EntityType.CAMPAIGN:
-            return pl.lit(value=False)
-    return (status == "LEARNING").fill_null(value=False)
-
-
-def _only_around(figures: FeatureInputs, frame: pl.DataFrame, entity_type: EntityType) -> FeatureInputs:
-    """Inputs of the entities of `frame`, all above them, and the adsets of their campaigns."""
-    ids: dict[EntityType, pl.DataFrame] = {entity_type: frame.select("config_id", "entity_id").unique()}
-    campaigns = frame.select("config_id", pl.col("campaign_id").alias("entity_id")).unique()
-    if entity_type is not EntityType.CAMPAIGN:
-        ids[EntityType.CAMPAIGN] = campaigns
-    if entity_type is EntityType.AD:
-        ids[EntityType.ADSET] = frame.select("config_id", pl.col("parent_id").alias("entity_id")).unique()
-    else:
-        of_campaigns = figures.entities.filter(pl.col("entity_type") == EntityType.ADSET.value).join(
-            campaigns.rename({"entity_id": "parent_id"}), on=["config_id", "parent_id"], how="semi"
-        )
-        ids[EntityType.ADSET] = of_campaigns.select("config_id", "entity_id")
-    wanted = pl.concat(
-        part.with_columns(entity_type=pl.lit(level.value)) for level, part in ids.items() if level in LEVELS
-    )
-    key = ["config_id", "entity_type", "entity_id"]
-    first, last = (frame["date"].min(), frame["date"].max()) if frame.height else (None, None)
-    recent = figures.metrics.filter(
-        pl.col("date").is_between(pl.lit(first).dt.offset_by(f"-{RECENT_DAYS}d"), pl.lit(last))
-    )
-    return replace(
-        figures,
-        entities=figures.entities.join(wanted, on=key, how="semi"),
-        versions=figures.versions.join(wanted, on=key, how="semi"),
-        metrics=recent.join(wanted, on=key, how="semi"),
-    )
+def _state_columns(state: LevelState, rows: IntArray) -> Columns:
+    """What each entity was on the date."""
+    return {
+        "is_active": state.is_active[rows],
+        "is_paused": state.is_paused[rows],
+        "parent_is_active": state.above_is_active[rows],
+        "daily_budget": state.daily_budget[rows],
+        "budget_before": state.budget_before[rows],
+        "budget_owner": np.array(OWNERS)[state.owner[rows]],
+        "is_learning": state.is_learning[rows],
+        "edited_at": state.edited_at[rows],
+    }

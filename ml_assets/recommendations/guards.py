@@ -10,31 +10,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from ml_assets.entities import EntityType
-from ml_assets.entity_state import decode_fields
-from ml_assets.frames import KEY
 from ml_assets.local_days import day_end, zones_of
 from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.rules import RULES
 
 BUDGET_TYPES = ("SCALE_UP", "BUDGET_INCREASE", "BUDGET_DECREASE")
 INCREASES = ("SCALE_UP", "BUDGET_INCREASE")
-
-EDITED = (
-    "status",
-    "daily_budget",
-    "lifetime_budget",
-    "bid_strategy",
-    "objective",
-    "optimization_goal",
-    "attribution_setting",
-    "targeting",
-)
-"""Fields somebody edits; the others follow from edits elsewhere or from delivery."""
-
-LOOK_BACK_DAYS = 14
-"""Days over which the rise of a budget is limited."""
-
-_ENTITY = list(KEY)
 
 
 @dataclass(frozen=True)
@@ -71,20 +52,18 @@ class Bounds:
 
 
 def with_guards(
-    candidates: pl.DataFrame,
-    versions: pl.DataFrame,
-    accounts: pl.DataFrame,
-    suspensions: pl.DataFrame,
-    policy: Policy,
+    candidates: pl.DataFrame, accounts: pl.DataFrame, suspensions: pl.DataFrame, policy: Policy
 ) -> pl.DataFrame:
     """`candidates` (rows of evidence with recommendation_type) with what blocks them.
 
-    Adds blocked_new and blocked_standing (names of guards, null where nothing blocks), budget_before (14 days
-    ago) and step (the change of the budget that is left). `versions` in ENTITY_VERSIONS, `suspensions` in
-    SUSPENSIONS.
+    Adds blocked_new and blocked_standing (names of guards, null where nothing blocks) and step (the change of
+    the budget that is left). `suspensions` in SUSPENSIONS.
     """
-    placed = _with_edits(candidates, versions, accounts, policy)
-    placed = _with_suspensions(placed, suspensions).with_columns(step=_step(policy))
+    zones = accounts.select("config_id", pl.col("timezone").fill_null("UTC"))
+    placed = candidates.join(zones, on="config_id", how="left", maintain_order="left").with_columns(
+        edited_recently=_edited_recently(accounts, policy), step=_step(policy)
+    )
+    placed = _with_suspensions(placed.drop("timezone"), suspensions)
     return placed.with_columns(
         blocked_new=_first_guard(Bounds.of_new(policy), policy),
         blocked_standing=_first_guard(Bounds.of_standing(policy), policy),
@@ -141,60 +120,10 @@ def _step(policy: Policy) -> pl.Expr:
     return pl.when(pl.col("entity_type") != EntityType.AD.value).then(limited)
 
 
-def _with_edits(
-    candidates: pl.DataFrame, versions: pl.DataFrame, accounts: pl.DataFrame, policy: Policy
-) -> pl.DataFrame:
-    """edited_recently and budget_before of every candidate, and ends_at, the end of its day."""
-    zones = zones_of(accounts)
-    known = decode_fields(versions).sort("known_at")
-    edits = (
-        known.with_columns(
-            changed=pl.any_horizontal(
-                (pl.col(name).ne_missing(pl.col(name).shift(1))).over(_ENTITY, order_by="known_at")
-                for name in EDITED
-            ),
-            number=pl.int_range(pl.len()).over(_ENTITY, order_by="known_at"),
-        )
-        .filter(pl.col("changed") & (pl.col("number") > 0))
-        .select(*_ENTITY, edited_at="known_at", until=pl.col("known_at") + pl.duration(microseconds=1))
-        .sort("until")
-    )
-    budgets = known.select(
-        *_ENTITY, budget_before="daily_budget", until=pl.col("known_at") + pl.duration(microseconds=1)
-    ).sort("until")
-    placed = (
-        candidates.join(
-            accounts.select("config_id", pl.col("timezone").fill_null("UTC")), on="config_id", how="left"
-        )
-        .with_columns(
-            ends_at=day_end(pl.col("date"), pl.col("timezone"), zones),
-            before=day_end(pl.col("date").dt.offset_by(f"-{LOOK_BACK_DAYS}d"), pl.col("timezone"), zones),
-            number=pl.int_range(pl.len()),
-        )
-        .sort("ends_at")
-    )
-    placed = placed.join_asof(
-        edits, left_on="ends_at", right_on="until", by=_ENTITY, strategy="backward", check_sortedness=False
-    ).sort("before")
-    placed = placed.join_asof(
-        budgets, left_on="before", right_on="until", by=_ENTITY, strategy="backward", check_sortedness=False
-    )
-    significant = [
-        name
-        for name in ("last_significant_edit_at", "adset_last_significant_edit_at")
-        if name in placed.columns
-    ]
-    oldest = pl.col("ends_at") - pl.duration(minutes=round(policy.edit_hours * 60))
-    return (
-        placed.with_columns(
-            edited_recently=pl.any_horizontal(
-                ((pl.col(name) > oldest) & (pl.col(name) <= pl.col("ends_at"))).fill_null(value=False)
-                for name in ("edited_at", *significant)
-            )
-        )
-        .sort("number")
-        .drop("number", "before", "edited_at", "timezone", "until", "until_right", strict=False)
-    )
+def _edited_recently(accounts: pl.DataFrame, policy: Policy) -> pl.Expr:
+    """Whether the newest edit is younger than `edit_hours` at the end of the day."""
+    ends_at = day_end(pl.col("date"), pl.col("timezone"), zones_of(accounts)).dt.timestamp("us")
+    return ends_at - pl.col("edited_at") < round(policy.edit_hours * 3_600_000_000)
 
 
 def _with_suspensions(candidates: pl.DataFrame, suspensions: pl.DataFrame) -> pl.DataFrame:

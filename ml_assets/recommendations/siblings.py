@@ -67,7 +67,7 @@ def compare(
     leads = _pair_probability(rates, second, first)
     trails = _pair_probability(rates, last, last_but_one)
     for bound, target, position in ((leads, best, 0), (trails, worst, 1)):
-        hopeful = (bound >= bar).any(axis=1)[:, None] & (bound >= floor)
+        hopeful = np.any(bound >= bar, axis=1, keepdims=True) & (bound >= floor)
         chosen = eligible & parent.spread(hopeful)
         if chosen.any():
             target[:] = rank_probabilities(rates.shape, rates.rate, chosen, parent)[position]

@@ -45,7 +45,7 @@ def judge(evidence: Evidence, entity_type: EntityType, policy: Policy) -> list[J
     is not looked at again; a rule for what stands still is asked of entities that are paused themselves.
     """
     runs = pl.col("is_active") & pl.col("recently")
-    paused = ~pl.col("is_active") & (pl.col("status").str.to_uppercase() == "PAUSED") & ~pl.col("delivered")
+    paused = pl.col("is_paused") & ~pl.col("delivered")
     judged: list[Judged] = []
     for rule in rules_of(entity_type):
         verdict = rule.judge(policy)
