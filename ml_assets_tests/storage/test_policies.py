@@ -1,6 +1,7 @@
 import datetime as dt
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -218,6 +219,13 @@ def test_a_change_for_all_accounts_may_not_break_the_own_thresholds_of_one(accou
     change(accounts, None, pause_cpl=1.9)
     with pytest.raises(UsageError, match=r"account 2 .*must not be above"):
         change(accounts, None, pause_cpl=2.6, child_pause_cpl=2.6)
+
+
+def test_changes_made_at_the_same_time_are_all_kept(accounts: sa.Engine) -> None:
+    values = {"pause": 0.9, "winner": 0.98, "maturity": 0.7, "edit_hours": 96.0}
+    with ThreadPoolExecutor(len(values)) as pool:
+        list(pool.map(lambda item: change(accounts, FIRST, **{item[0]: item[1]}), values.items()))
+    assert in_force(accounts)[FIRST] == Policy().changed(values, "1+account:4")
 
 
 @hypothesis_settings(
