@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ml_assets.cli import accounts, db, demo, dev, doctor, ingest, policy, report, run
+from ml_assets.cli import accounts, db, demo, dev, doctor, ingest, policy, replay, report, run
 from ml_assets.cli.console import group, say
 
 app = group(
@@ -43,6 +43,7 @@ def _options(
 app.command("demo", short_help="From nothing to a report: a synthetic account or your own.")(demo.demo)
 app.command("run", short_help="Judge a range of days through Dagster, in this process.")(run.run)
 app.command("report", short_help="Print what has been judged.")(report.report)
+app.command("replay", short_help="Decide past dates again, under one policy or two.")(replay.replay)
 app.command("doctor", short_help="Say what is set up, what is missing and what to do.")(doctor.doctor)
 app.command("dev", short_help="Start the Dagster UI and daemon on the same data.")(dev.dev)
 app.add_typer(ingest.app, name="ingest", short_help="Load figures from a file.")

@@ -11,7 +11,7 @@ import polars as pl
 from ml_assets.frames import KEY, Schema, conform, fill_missing
 
 FLIP_DAYS = 7
-"""A recommendation that is withdrawn and given again within so many days has flipped."""
+"""A recommendation that is withdrawn and given again within so many days of its last date has flipped."""
 
 ADVICE = (*KEY, "recommendation_type")
 """What makes a piece of advice, whatever the date."""
@@ -23,7 +23,7 @@ ISSUED_CASES: Schema = {
     "last_date": pl.Date(),
     "dates": pl.Int64(),
     "withdrawn_on": pl.Date(),  # first date on which it no longer stood; null: it stood to the end
-    "given_again_on": pl.Date(),  # null: not within FLIP_DAYS of withdrawn_on
+    "given_again_on": pl.Date(),  # null: not within FLIP_DAYS of last_date
     "is_flip": pl.Boolean(),
 }
 """One row per stretch of dates on which the same advice stood."""
@@ -77,8 +77,8 @@ def flips(issued: pl.DataFrame, dates: Sequence[dt.date] | None = None) -> pl.Da
     to the last one in `issued`: a date that nobody decided ends no case. Returns `ISSUED_CASES`, sorted by
     advice and first date.
 
-    A case flips when the next one of the same advice begins within `FLIP_DAYS` of the date on which it was
-    withdrawn. Cases that end within the last days cannot be seen to flip.
+    A case flips when the next one of the same advice begins within `FLIP_DAYS` of the last date on which it
+    stood. Cases that end within the last days cannot be seen to flip.
     """
     first, last = issued["recommendation_date"].min(), issued["recommendation_date"].max()
     if not isinstance(first, dt.date) or not isinstance(last, dt.date):
@@ -105,7 +105,7 @@ def flips(issued: pl.DataFrame, dates: Sequence[dt.date] | None = None) -> pl.Da
         )
         .with_columns(again=pl.col("first_date").shift(-1).over(ADVICE))
         .with_columns(
-            is_flip=((pl.col("again") - pl.col("withdrawn_on")).dt.total_days() <= FLIP_DAYS).fill_null(
+            is_flip=((pl.col("again") - pl.col("last_date")).dt.total_days() <= FLIP_DAYS).fill_null(
                 value=False
             )
         )

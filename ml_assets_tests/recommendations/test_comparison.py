@@ -41,8 +41,8 @@ def on_days(*numbers: int) -> pl.DataFrame:
     [
         ((0, 1, 2), [False]),
         ((0, 1, 4, 5), [True, False]),
-        ((0, 8), [True, False]),
-        ((0, 9), [False, False]),
+        ((0, 7), [True, False]),
+        ((0, 8), [False, False]),
         ((0, 2, 4), [True, True, False]),
     ],
     ids=["never withdrawn", "back after two days", "back on the 7th day", "back on the 8th", "twice"],
