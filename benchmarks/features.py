@@ -50,9 +50,13 @@ COMPARED = (
 )  # fmt: skip
 
 
-def make_inputs(ads: int, days: int) -> FeatureInputs:
-    """Ad-level insights of one account, `ads` x `days` rows: 3 ads to an adset, 4 adsets to a campaign."""
+def make_inputs(ads: int, days: int, spread: float = 0.0) -> FeatureInputs:
+    """Ad-level insights of one account, `ads` x `days` rows: 3 ads to an adset, 4 adsets to a campaign.
+
+    `spread` is the deviation of the log of the ads' lead rates; 0 makes all ads alike.
+    """
     rng = np.random.default_rng(7)
+    rate = np.exp(np.random.default_rng(8).normal(0.0, spread, ads)) / 40.0
     rows = ads * days
     ad = np.repeat(np.arange(ads), days)
     spend = np.round(rng.gamma(1.5, 8.0, rows), 2)
@@ -70,7 +74,7 @@ def make_inputs(ads: int, days: int) -> FeatureInputs:
             "spend": spend,
             "impressions": impressions,
             "clicks": clicks,
-            "leads": rng.poisson(spend / 40.0),
+            "leads": rng.poisson(spend * np.repeat(rate, days)),
             "reach": np.maximum(impressions // 2, 1),
             "known_at": pl.repeat(dt.datetime(2026, 7, 1, 8, tzinfo=dt.UTC), rows, eager=True),
         }

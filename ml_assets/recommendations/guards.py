@@ -123,7 +123,8 @@ def _step(policy: Policy) -> pl.Expr:
 def _edited_recently(accounts: pl.DataFrame, policy: Policy) -> pl.Expr:
     """Whether the newest edit is younger than `edit_hours` at the end of the day."""
     ends_at = day_end(pl.col("date"), pl.col("timezone"), zones_of(accounts)).dt.timestamp("us")
-    return ends_at - pl.col("edited_at") < round(policy.edit_hours * 3_600_000_000)
+    # Not the difference: where there was no edit the moment is the least integer there is.
+    return pl.col("edited_at") > ends_at - round(policy.edit_hours * 3_600_000_000)
 
 
 def _with_suspensions(candidates: pl.DataFrame, suspensions: pl.DataFrame) -> pl.DataFrame:

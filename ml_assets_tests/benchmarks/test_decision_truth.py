@@ -1,6 +1,7 @@
 """The truth that decisions are judged by, and the naive rules they are compared with."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +13,10 @@ from benchmarks.decisions.naive import naive_rules
 from benchmarks.decisions.report import SECTIONS
 from benchmarks.decisions.trial import last_dates, targets_on
 from benchmarks.decisions.truth import make_panel
-from ml_assets.entities import LEVELS
+from ml_assets.entities import LEVELS, EntityType
 from ml_assets.frames import ENTITIES, ENTITY_METRICS, fill_missing
+from ml_assets.recommendations.decide import decide
+from ml_assets.recommendations.inputs import DecisionInputs
 
 DATE = dt.date(2026, 6, 30)
 SMALL = {"campaigns": 3, "adsets": 8, "ads": 20, "incidents": 3}
@@ -123,3 +126,11 @@ def test_the_measurement_runs_and_keeps_its_frames(
     assert all(f"**{title}**" in printed for title in SECTIONS)
     assert "nan" not in printed
     assert pl.read_parquet(tmp_path / "ours.parquet")["account"].unique().to_list() == [0]
+
+
+def test_an_account_whose_versions_are_not_known_is_still_advised() -> None:
+    account = make_account(0, **SMALL)
+    unversioned = replace(account.inputs, versions=account.inputs.versions.clear())
+    decided = decide(DecisionInputs(unversioned), EntityType.CAMPAIGN, last_dates(30))
+    assert decided.height
+    assert "recent_edit" not in decided["blocked_by"].to_list()
