@@ -107,10 +107,11 @@ def draw(report: ReplayReport, console: Console, *, top: int = 10) -> None:
         )
     )
     if report.left_out:
+        one = len(report.left_out) == 1
         console.print(
             Text(
-                f"{len(report.left_out)} dates are left out: no figures of them were known "
-                f"({_day_list(report.left_out)}).",
+                f"{len(report.left_out)} {'date is' if one else 'dates are'} left out: no figures of "
+                f"{'it' if one else 'them'} were known ({_day_list(report.left_out)}).",
                 style="dim",
             )
         )
