@@ -216,6 +216,43 @@ def insert_frame(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame
     return frame.height
 
 
+def update_frame(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame, key: str = "id") -> int:
+    """Write the columns of `frame` over the rows of `table` with the same `key`, in one statement.
+
+    For plain columns (texts, numbers, days, times). Returns the number of rows in the frame.
+    """
+    schema = schema_of(table, frame.columns)
+    if not frame.height:
+        return 0
+    texts = [
+        pl.col(name).dt.strftime("%Y-%m-%d %H:%M:%S%.6f") if dtype == UTC else pl.col(name).dt.to_string()
+        for name, dtype in frame.schema.items()
+        if dtype.is_temporal()
+    ]
+    rows = sa.literal(frame.with_columns(texts).write_json(), sa.Text)
+    if connection.dialect.name == "postgresql":
+        columns = [
+            sa.column(name, sa.DateTime() if dtype == UTC else table.c[name].type)
+            for name, dtype in schema.items()
+        ]
+        given = sa.func.json_to_recordset(sa.cast(rows, sa.JSON)).table_valued(*columns)
+        values = given.render_derived(name="given", with_types=True)
+    else:
+        item = sa.func.json_each(rows).table_valued("value")
+        values = sa.select(
+            *(sa.func.json_extract(item.c.value, f"$.{name}").label(name) for name in schema)
+        ).subquery("given")
+    written = {
+        name: sa.func.timezone("UTC", values.c[name])
+        if dtype == UTC and connection.dialect.name == "postgresql"
+        else values.c[name]
+        for name, dtype in schema.items()
+        if name != key
+    }
+    connection.execute(sa.update(table).where(table.c[key] == values.c[key]).values(written))
+    return frame.height
+
+
 def _prepared(given: pl.DataType, name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if isinstance(given, pl.List):

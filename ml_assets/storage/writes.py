@@ -72,12 +72,31 @@ def replace_partition(
     UsageError for rows outside of what is replaced. Returns the number of rows written.
     """
     table = table_of(model)
-    column = date_column(table)
     days = sorted(set(dates))
+    require_inside(frame, table, entity_type, days, config_ids, entity_ids)
+    if not days or not config_ids:
+        return 0
+    inside = partition_conditions(connection, table, entity_type, days, config_ids, entity_ids)
+    connection.execute(sa.delete(table).where(*inside))
+    if not frame.height:
+        return 0
+    return insert_frame(connection, table, frame.with_columns(row_ids(frame, table.name)))
+
+
+def require_inside(
+    frame: pl.DataFrame,
+    table: sa.Table,
+    entity_type: EntityType,
+    days: Sequence[dt.date],
+    config_ids: Sequence[int],
+    entity_ids: Sequence[str] | None = None,
+) -> None:
+    """Raise UsageError, naming the first, for rows of `frame` outside of what is replaced in `table`."""
+    column = date_column(table)
     level = EntityType(entity_type).value
     inside = (
         (pl.col("entity_type") == level)
-        & pl.col(column.name).is_in(days)
+        & pl.col(column.name).is_in(list(days))
         & pl.col("config_id").is_in(list(config_ids))
     )
     if entity_ids is not None:
@@ -89,19 +108,25 @@ def replace_partition(
             f"{level} and {len(days)} dates that is replaced; the first is "
             f"{outside.select('config_id', 'entity_type', 'entity_id', column.name).row(0)}"
         )
-    if not days or not config_ids:
-        return 0
+
+
+def partition_conditions(
+    connection: sa.Connection,
+    table: sa.Table,
+    entity_type: EntityType,
+    days: Sequence[dt.date],
+    config_ids: Sequence[int],
+    entity_ids: Sequence[str] | None = None,
+) -> list[sa.ColumnElement[bool]]:
+    """What the rows of these days (sorted, at least one), level, accounts and entities meet."""
     conditions = [
-        _is_day(column, days),
-        table.c.entity_type == level,
+        _is_day(date_column(table), days),
+        table.c.entity_type == EntityType(entity_type).value,
         table.c.config_id.in_(list(config_ids)),
     ]
     if entity_ids is not None:
         conditions.append(has_ids(connection, table.c.entity_id, entity_ids))
-    connection.execute(sa.delete(table).where(*conditions))
-    if not frame.height:
-        return 0
-    return insert_frame(connection, table, frame.with_columns(row_ids(frame, table.name)))
+    return conditions
 
 
 def _is_day(column: sa.Column[object], days: Sequence[dt.date]) -> sa.ColumnElement[bool]:
