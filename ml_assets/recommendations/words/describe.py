@@ -42,7 +42,7 @@ def describe(
     words = language_of(language)
     if decisions.is_empty():
         return empty(RECOMMENDATIONS)
-    frame = _with_context(_finite(decisions), entities, accounts, classifications, weekly_spend)
+    frame = _with_context(_told(decisions), entities, accounts, classifications, weekly_spend)
     zones = zones_of(accounts)
     is_detected = pl.col("detected_at").is_not_null()
     return fill_missing(
@@ -90,12 +90,18 @@ def priority() -> pl.Expr:
     return pl.when(pl.col("rank").is_not_null()).then(raised).otherwise(own)
 
 
-def _finite(decisions: pl.DataFrame) -> pl.DataFrame:
-    """Numbers that are infinite or none as null, like every undefined value."""
+def _told(decisions: pl.DataFrame) -> pl.DataFrame:
+    """Decisions with null for what cannot be told.
+
+    That is numbers that are infinite or not a number, and a step against what is advised: where the guard
+    `step` leaves less than nothing for a rise.
+    """
     floats = [name for name, dtype in DECISIONS.items() if dtype == pl.Float64]
+    falls = pl.col("recommendation_type") == "BUDGET_DECREASE"
+    is_sensible = pl.when(falls).then(pl.col("step") < 0).otherwise(pl.col("step") > 0)
     return decisions.with_columns(
         pl.when(pl.col(name).abs() < math.inf).then(pl.col(name)) for name in floats
-    )
+    ).with_columns(pl.when(is_sensible).then(pl.col(name)).alias(name) for name in ("step", "budget_after"))
 
 
 def _with_context(

@@ -18,9 +18,6 @@ ROUGH_FROM = 100.0
 WHOLE_FROM = 10.0
 """Other estimates from here on are told without decimals."""
 
-LARGEST = 9e15
-"""From here on a number is told as the machine writes it."""
-
 
 @dataclass(frozen=True)
 class Locale:
@@ -41,37 +38,38 @@ def whole(value: pl.Expr, locale: Locale) -> pl.Expr:
     return _written(value, 0, locale)
 
 
-def estimate(value: pl.Expr, locale: Locale) -> pl.Expr:
-    """One decimal where it says something: 12.3 -> 12, 3.14 -> 3.1, 3.04 -> 3."""
-    return _written(pl.when(value.abs() >= WHOLE_FROM - 0.05).then(value.round()).otherwise(value), 1, locale)
+def estimate(value: pl.Expr, locale: Locale, *, plus: bool = False) -> pl.Expr:
+    """One decimal where it says something: 12.3 -> 12, 3.14 -> 3.1, 3.04 -> 3. `plus`: 3 -> +3."""
+    told = pl.when(value.abs() >= WHOLE_FROM - 0.05).then(value.round()).otherwise(value)
+    return _written(told, 1, locale, plus=plus)
 
 
-def signed(text: pl.Expr, value: pl.Expr) -> pl.Expr:
-    """The text of a value with a plus before it where the value is positive and the text is not a zero."""
-    return pl.when((value > 0) & text.str.contains("[1-9]")).then(pl.lit("+") + text).otherwise(text)
-
-
-def share(value: pl.Expr, locale: Locale) -> pl.Expr:
-    """0.2 -> 20%, 0.0312 -> 3.1%."""
-    return estimate(value * 100.0, locale) + locale.percent
+def share(value: pl.Expr, locale: Locale, *, plus: bool = False) -> pl.Expr:
+    """0.2 -> 20%, 0.0312 -> 3.1%. `plus`: 0.2 -> +20%."""
+    return estimate(value * 100.0, locale, plus=plus) + locale.percent
 
 
 def probability(value: pl.Expr, locale: Locale) -> pl.Expr:
     """0.97654 -> 97.6%. Rounded down, so that nothing short of certain is called certain."""
-    # a probability that is a threshold, such as 0.6, must not fall below itself in binary
-    return _written((value * 1000.0 + 1e-6).floor() / 10.0, 1, locale) + locale.percent
+    # a threshold such as 0.58 lies a hair below itself in binary, and must not be told as 57.9%
+    told = (value * 1000.0 + 1e-6).floor() / 10.0
+    nearly = pl.when(value < 1.0).then(told.clip(upper_bound=99.9)).otherwise(told)
+    return _written(nearly, 1, locale) + locale.percent
 
 
-def money(value: pl.Expr, currency: pl.Expr, locale: Locale, *, rough: bool = False) -> pl.Expr:
+def money(
+    value: pl.Expr, currency: pl.Expr, locale: Locale, *, rough: bool = False, plus: bool = False
+) -> pl.Expr:
     """An amount with its currency: 1234.5 -> R$ 1.234,50; 60 -> R$ 60. Cents only where there are any.
 
-    `rough`: an estimate, without cents from `ROUGH_FROM` on. No currency: the bare amount.
+    `rough`: an estimate, without cents from `ROUGH_FROM` on. `plus`: 60 -> +R$ 60. No currency: the bare
+    amount.
     """
     no_cents = currency.fill_null("").is_in(WITHOUT_CENTS)
     if rough:
         no_cents = no_cents | (value.abs() >= ROUGH_FROM)
     told = pl.when(no_cents).then(value.round()).otherwise(value)
-    return _written(told, 2, locale, before=_before(currency, locale))
+    return _written(told, 2, locale, before=_before(currency, locale), plus=plus)
 
 
 def date(value: pl.Expr, locale: Locale) -> pl.Expr:
@@ -87,11 +85,14 @@ def _before(currency: pl.Expr, locale: Locale) -> pl.Expr:
     return pl.coalesce(known, currency + " ", pl.lit(""))
 
 
-def _written(value: pl.Expr, places: int, locale: Locale, before: pl.Expr | None = None) -> pl.Expr:
+def _written(
+    value: pl.Expr, places: int, locale: Locale, *, before: pl.Expr | None = None, plus: bool = False
+) -> pl.Expr:
     """Sign, `before`, and the number rounded to `places` with separators; no decimals where all are zero."""
     value = value.cast(pl.Float64)
     one = 10**places
-    small = (pl.when(value.abs() < LARGEST).then(value.abs()) * one).round().cast(pl.Int64)
+    # what no integer holds is told as the machine writes it
+    small = (value.abs() * one).round().cast(pl.Int64, strict=False)
     # every group of three from the right takes a separator; none is left over at the front
     units = (
         (small // one)
@@ -109,6 +110,12 @@ def _written(value: pl.Expr, places: int, locale: Locale, before: pl.Expr | None
             .then(units)
             .otherwise(units + locale.decimal + rest.cast(pl.String).str.zfill(places))
         )
-    sign = pl.when((value < 0) & (small > 0)).then(pl.lit("-")).otherwise(pl.lit(""))
+    sign = (
+        pl.when(small == 0)
+        .then(pl.lit(""))
+        .when(value < 0)
+        .then(pl.lit("-"))
+        .otherwise(pl.lit("+" if plus else ""))
+    )
     parts = [sign, text] if before is None else [sign, before, text]
     return pl.coalesce(pl.concat_str(parts), value.cast(pl.String))

@@ -126,8 +126,8 @@ PHRASES = {
     "impact.leads.plain": "{leads_change} leads",
     "impact.spend": "{spend_change} of spend",
     "impact.cpl": "a cost per lead of {cpl_after}",
-    "impact.money": "worth {money} (80% interval {money_lo_80} to {money_hi_80})",
-    "impact.money.plain": "worth {money}",
+    "impact.money": "a net gain of {money} (80% interval {money_lo_80} to {money_hi_80})",
+    "impact.money.plain": "a net gain of {money}",
     "impact.waiting": "each week of waiting costs about {waiting}",
     # what would change our mind
     "turn.leads": "withdrawn if that probability falls below {withdraws_below}: {turn_leads} without further"
@@ -175,6 +175,8 @@ PHRASES = {
     " {child_limit}, or as the worst of its siblings",
     "guard.last_active_child": "it is the last of the {things} that run {in_the_parent}, which would stop"
     " with it; decide about that instead",
+    "guard.last_active_child.campaign": "it is the last campaign that runs in the account, which would stop"
+    " with it",
     "guard.plan": "something else in the account comes first",
     "plan.other_action_first": "another action on {the_thing} comes first",
     "plan.level_above": "a level above is to be paused, cut or is not running",

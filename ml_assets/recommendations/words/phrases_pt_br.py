@@ -82,9 +82,9 @@ PHRASES = {
     " desacelerar os anúncios mais fracos ao lado dele",
     "do.shift_spend.plain": "direcionar o gasto do conjunto para este anúncio: pausar ou desacelerar os"
     " anúncios mais fracos ao lado dele",
-    "why.record": "o resultado foi de {leads} com {spend} de gasto em 14 dias, quando o esperado na meta de"
+    "why.record": "{leads} com {spend} de gasto em 14 dias, quando o esperado na meta de"
     " {target_cpl} seria de {expected_leads}",
-    "why.good_record": "nos últimos {record_days} de veiculação, o resultado foi de {leads} com {spend} de"
+    "why.good_record": "nos últimos {record_days} de veiculação, {leads} com {spend} de"
     " gasto, quando o esperado na meta de {target_cpl} seria de {expected_leads}",
     "why.paused": "a pausa já dura {paused_days}",
     "why.below": "o custo por lead real está abaixo de {limit} com {probability} de probabilidade (intervalo"
@@ -114,8 +114,8 @@ PHRASES = {
     "impact.leads.plain": "{leads_change} leads",
     "impact.spend": "{spend_change} de gasto",
     "impact.cpl": "custo por lead de {cpl_after}",
-    "impact.money": "saldo de {money} (intervalo de 80%: {money_lo_80} a {money_hi_80})",
-    "impact.money.plain": "saldo de {money}",
+    "impact.money": "ganho líquido de {money} (intervalo de 80%: {money_lo_80} a {money_hi_80})",
+    "impact.money.plain": "ganho líquido de {money}",
     "impact.waiting": "cada semana de espera custa cerca de {waiting}",
     "turn.leads": "a recomendação deixa de valer se essa probabilidade cair abaixo de {withdraws_below}:"
     " isso aconteceria com {turn_leads} sem novo gasto",
@@ -161,6 +161,7 @@ PHRASES = {
     " lead acima de {child_limit}, ou por ser a pior entre as demais",
     "guard.last_active_child": "é o último dos {things} em veiculação {in_the_parent}, e tudo pararia com"
     " ele; a decisão cabe a esse nível",
+    "guard.last_active_child.campaign": "é a última campanha em veiculação na conta, e tudo pararia com ela",
     "guard.plan": "outra coisa na conta vem primeiro",
     "plan.other_action_first": "outra ação para {the_thing} vem primeiro",
     "plan.level_above": "um nível acima deve ser pausado, reduzido ou não está em veiculação",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from ml_assets.classification.classify import ATTRIBUTION_BREAK_DAYS
 from ml_assets.entities import LEVELS
 from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.words import numbers
@@ -14,9 +15,6 @@ NAMES = ("name", "parent_name", "rival_name", "overlap_name", "above_name")
 
 RECORD_DAYS = 14
 """Days that `leads`, `expected_leads` and `spend` of a decision cover."""
-
-ATTRIBUTION_DAYS = 7
-"""Days after which a changed attribution setting no longer stands between the figures."""
 
 _MONEY_EXACT = ("spend", "spend_7d", "budget", "budget_after", "target_cpl")
 _MONEY_ROUGH = ("cpl", "cpl_lo_80", "cpl_hi_80", "siblings_cpl", "cpl_after", "test_money", "turn_spend")
@@ -90,7 +88,7 @@ def _amounts(language: Language, policy: Policy) -> dict[str, pl.Expr]:
         "money_lo_80": rough(pl.col("money_lo_80")),
         "money_hi_80": rough(pl.col("money_hi_80")),
         "waiting": pl.when(gain > 0).then(rough(gain)),
-        "spend_change": numbers.signed(rough(change), change),
+        "spend_change": numbers.money(change, currency, locale, rough=True, plus=True),
     }
 
 
@@ -162,10 +160,10 @@ def _changes(language: Language) -> dict[str, pl.Expr]:
     locale = language.locale
 
     def relative(name: str) -> pl.Expr:
-        return numbers.signed(numbers.share(pl.col(name), locale), pl.col(name))
+        return numbers.share(pl.col(name), locale, plus=True)
 
     def absolute(name: str) -> pl.Expr:
-        return numbers.signed(numbers.estimate(pl.col(name), locale), pl.col(name))
+        return numbers.estimate(pl.col(name), locale, plus=True)
 
     return {
         "step": relative("step"),
@@ -190,7 +188,7 @@ def _dates(language: Language, policy: Policy) -> dict[str, pl.Expr]:
         "first_date": day(pl.col("first_date")),
         "expires_on": day(pl.col("expires_on")),
         "detected_on": day(pl.col("detected_on")),
-        "attribution_until": after(ATTRIBUTION_DAYS),
+        "attribution_until": after(ATTRIBUTION_BREAK_DAYS),
         "edit_until": after(policy.edit_hours / 24.0),
         "quiet_until": after(policy.quiet_days),
         "dismissed_until": after(policy.dismissed_days),
