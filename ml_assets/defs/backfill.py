@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
+from ml_assets.classification import LOOKBACK_DAYS as CLASSIFICATION_LOOKBACK_DAYS
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
 from ml_assets.defs.assets.insights import insights
+from ml_assets.defs.assets.recommendations import recommendations
 from ml_assets.defs.event_storage import quick_event_storage
 from ml_assets.defs.keys import partition_key
 from ml_assets.defs.partitions import dates as date_partitions
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.errors import RunFailedError, UsageError
-from ml_assets.features.inputs import LOOKBACK_DAYS
+from ml_assets.features.inputs import LOOKBACK_DAYS as FEATURE_LOOKBACK_DAYS
+from ml_assets.recommendations.inputs import LOOKBACK_DAYS as DECISION_LOOKBACK_DAYS
 from ml_assets.settings import settings
 from ml_assets.storage.engine import create_engine
 from ml_assets.storage.reads import insight_days, read_accounts
@@ -34,8 +37,15 @@ from ml_assets.storage.schema import require_head
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-ASSETS = (insights, entity_metrics, features, classifications)
+ASSETS = (insights, entity_metrics, features, classifications, recommendations)
 """What a backfill can materialize, upstream first."""
+
+LOOKBACKS = {
+    "features": FEATURE_LOOKBACK_DAYS,
+    "classifications": CLASSIFICATION_LOOKBACK_DAYS,
+    "recommendations": DECISION_LOOKBACK_DAYS,
+}
+"""Asset -> days before a date whose figures it reads."""
 
 ASSET_NAMES = tuple(asset.key.to_user_string() for asset in ASSETS)
 LAUNCHED_BY_TAG = "ml_assets/launched_by"
@@ -102,7 +112,7 @@ def run_range(
     """Materialize `assets` for the days [start, end] of the levels, each run one range of several days.
 
     Levels and assets go in the order of the graph whatever order they are given in: all levels of an asset
-    are done before the next asset begins, campaigns before adsets before ads. What features look back on is
+    are done before the next asset begins, campaigns before adsets before ads. What the assets look back on is
     brought too where it was never materialized: insights of accounts with a source, and entity metrics.
 
     `progress` is told of every materialization. `database_url` None: that of the settings. Raises UsageError
@@ -138,8 +148,9 @@ def run_range(
     try:
         require_head(engine)
         history: list[RunPart] = []
-        if {"features", "classifications"} & set(chosen):
-            first = max(settings().first_date, start - dt.timedelta(days=LOOKBACK_DAYS))
+        lookback = max(LOOKBACKS.get(name, 0) for name in chosen)
+        if lookback:
+            first = max(settings().first_date, start - dt.timedelta(days=lookback))
             with engine.connect() as connection:
                 missing = missing_insights(connection, instance, first, start)
             execute(missing)
@@ -202,7 +213,7 @@ def missing_entity_metrics(
 ) -> list[RunPart]:
     """Days of [first, start) from the first figures on whose entity metrics were never materialized.
 
-    Features would conform them from the insights, at every run again.
+    What reads them would conform them from the insights, at every run again.
     """
     if start <= first:
         return []

@@ -7,6 +7,7 @@ import polars as pl
 
 from ml_assets.entity_features import FEATURE_DOCS
 from ml_assets.frames import Schema
+from ml_assets.recommendations.frames import RECOMMENDATIONS
 
 KEY_DOCS = {
     "config_id": "Account, key of ads_accounts",
@@ -73,6 +74,41 @@ CLASSIFICATIONS_DOCS = {
     "model_version": "Classifier and its version",
     "classified_at": "When it was classified (UTC)",
     "valid_until": "Until when the tier holds (UTC)",
+}
+
+RECOMMENDATIONS_STORED: Schema = {
+    name: dtype
+    for before in RECOMMENDATIONS
+    for name, dtype in (
+        {"case_id": pl.String()} if before == "first_date" else {before: RECOMMENDATIONS[before]}
+    ).items()
+}
+"""RECOMMENDATIONS with the id of the case that is made of its first date, as in `ml_recommendations`."""
+
+RECOMMENDATIONS_DOCS = {
+    **KEY_DOCS,
+    "recommendation_date": "Day it was advised for, in the account's time zone",
+    "recommendation_type": "What to do: PAUSE, BUDGET_DECREASE, SCALE_UP, BUDGET_INCREASE, REACTIVATE, "
+    "AUDIENCE_REVIEW, AUDIENCE_EXPANSION, AUDIENCE_NARROWING, CREATIVE_REFRESH, CREATIVE_TEST, "
+    "CREATIVE_WINNER",
+    "case_id": "The same advice on following days is one case",
+    "status": "active, applied, dismissed, expired or superseded (no longer advised, but acted upon)",
+    "blocked_by": "Guard that forbids it now, `plan` where something else comes first; null: issued",
+    "priority": "10 (first) to 1, from money and certainty",
+    "title": "What to do, in one sentence, in the language of the run",
+    "description": "Why, what it brings and what would change our mind, in words",
+    "suggested_action": "JSON: action, entity, and from, to and change of a budget",
+    "confidence_score": "Probability that decides the rule, fraction",
+    "reasoning": "JSON: rule, thresholds, the figures it rests on, guards passed, policy version",
+    "expected_impact": "JSON: leads, spend, money and CPL a week with 80 % intervals",
+    "cost_of_waiting": "What each week of waiting costs, account currency",
+    "created_at": "When the advice was made, or the figures it rests on were read (UTC)",
+    "expires_at": "Until when it stands if nobody acts (UTC)",
+    "applied_at": "When it was done (UTC)",
+    "applied_by": "Who did it; `detected`: seen in the entity versions",
+    "dismissed_at": "When it was dismissed (UTC)",
+    "dismissed_by": "Who dismissed it",
+    "dismissed_reason": "Why",
 }
 
 _TYPES: dict[type[pl.DataType], str] = {

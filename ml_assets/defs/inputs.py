@@ -1,4 +1,4 @@
-"""Reading what assets compute from: entity metrics that are never stale, and all inputs of the features."""
+"""Reading what assets compute from: entity metrics that are never stale, inputs of features and decisions."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from ml_assets.entities import LEVELS, EntityType
 from ml_assets.entity_metrics import conform_insights, newest_readings
 from ml_assets.features import FeatureInputs
 from ml_assets.frames import ENTITY_METRICS, conform
+from ml_assets.recommendations.inputs import LOOKBACK_DAYS as DECISION_LOOKBACK_DAYS
+from ml_assets.recommendations.inputs import DecisionInputs
 from ml_assets.sources.checks import check_insights, check_parents
 from ml_assets.storage.development import read_lead_development
 from ml_assets.storage.reads import (
@@ -22,6 +24,7 @@ from ml_assets.storage.reads import (
     read_insight_versions,
     read_insights,
 )
+from ml_assets.storage.recommendations import read_suspensions, read_user_actions
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -163,3 +166,18 @@ def read_feature_inputs(
         development=read_lead_development(connection, start, end, scope.config_ids),
     )
     return inputs, current.days_conformed
+
+
+def read_decision_inputs(connection: "Connection", scope: Scope) -> tuple[DecisionInputs, int]:
+    """What the dates of a run are decided from, and how many account days were conformed on the way.
+
+    What people did and what was suspended is read for all the dates that are replayed.
+    """
+    figures, days_conformed = read_feature_inputs(connection, scope, DECISION_LOOKBACK_DAYS)
+    since = scope.keys.start - dt.timedelta(days=DECISION_LOOKBACK_DAYS)
+    inputs = DecisionInputs(
+        figures=figures,
+        actions=read_user_actions(connection, scope.config_ids, since),
+        suspensions=read_suspensions(connection, since, scope.keys.end, scope.config_ids),
+    )
+    return inputs, days_conformed

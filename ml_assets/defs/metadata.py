@@ -5,6 +5,7 @@ adds to a range run; so a partition's event carries its own figures and first ro
 all of them, the column schema, stands once in the asset's definition.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from ml_assets.frames import Schema
 
 PREVIEW_ROWS = 5
 FIGURE_DECIMALS = 6
+
+NO_FIGURES = "no entity has figures in the time these partitions look at"
+"""Why partitions of most assets have no rows."""
 
 MAX_SCHEMA_PARTITIONS = 3
 """A run of so few partitions repeats the column schema in its events."""
@@ -36,19 +40,22 @@ def report(
     *,
     date_column: str,
     figures: Mapping[str, pl.Expr],
-    preview: Sequence[str],
-    preview_by: str,
-    entities: pl.DataFrame,
     table_rows: int,
+    entities: pl.DataFrame | None = None,
+    preview: Sequence[str] = (),
+    preview_by: str = "entity_id",
+    tables: Mapping[tuple[str, dt.date], Mapping[str, dg.MetadataValue]] | None = None,
     notes: Sequence[str] = (),
     common: Mapping[str, int | float | str] | None = None,
+    if_empty: str = NO_FIGURES,
 ) -> dg.MaterializeResult:
     """The result of a run, with metadata of its own for each partition.
 
     `rows` are the rows written for all partitions, `figures` aggregate those of one. `preview` names the
     columns of the preview table beside the name (from `entities`) and id; its rows are the largest by
-    `preview_by`. `notes` are sentences, `common` is the same for all partitions of the run. `table_rows`
-    counts the whole table.
+    `preview_by`. `tables` (level and date -> name -> table) stand beside the preview, or in its place where
+    there are no `entities`. `notes` are sentences, `common` is the same for all partitions of the run,
+    `if_empty` says why a partition may have no rows. `table_rows` counts the whole table.
     """
     keys = scope.keys
     group = ["entity_type", date_column]
@@ -58,25 +65,15 @@ def report(
         .with_columns(cs.float().round(FIGURE_DECIMALS))
         .rows_by_key(group, named=True, unique=True)
     )
-    largest = (
-        rows.sort(preview_by, "entity_id", descending=[True, False], nulls_last=True)
-        .group_by(group, maintain_order=True)
-        .head(PREVIEW_ROWS)
-        .join(
-            entities.select("config_id", "entity_type", "entity_id", "name"),
-            on=["config_id", "entity_type", "entity_id"],
-            how="left",
-            maintain_order="left",
-        )
-        .partition_by(group, as_dict=True)
-    )
+    largest = {} if entities is None else _largest(rows, group, preview_by, entities)
     for level, dates in keys.dates.items():
         for date in dates:
             found = counted.get((level.value, date), {"dagster/partition_row_count": 0})
             metadata = {name: value for name, value in found.items() if value is not None}
             metadata |= _preview(largest.get((level.value, date)), preview)
+            metadata |= (tables or {}).get((level.value, date), {})
             context.add_asset_metadata(metadata, partition_key=partition_key(date, level))
-    lines = [*notes, *scope.left_out, *_empty_days(keys, counted)]
+    lines = [*notes, *scope.left_out, *_empty_days(keys, counted, if_empty)]
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": table_rows,
@@ -102,19 +99,37 @@ def markdown_table(frame: pl.DataFrame) -> str:
     return "\n".join([header, rule, *lines])
 
 
+def _largest(
+    rows: pl.DataFrame, group: Sequence[str], by: str, entities: pl.DataFrame
+) -> dict[tuple[object, ...], pl.DataFrame]:
+    """Level and date -> the rows that the preview shows, with their names."""
+    return (
+        rows.sort(by, "entity_id", descending=[True, False], nulls_last=True)
+        .group_by(group, maintain_order=True)
+        .head(PREVIEW_ROWS)
+        .join(
+            entities.select("config_id", "entity_type", "entity_id", "name"),
+            on=["config_id", "entity_type", "entity_id"],
+            how="left",
+            maintain_order="left",
+        )
+        .partition_by(group, as_dict=True)
+    )
+
+
 def _preview(rows: pl.DataFrame | None, columns: Sequence[str]) -> dict[str, dg.MetadataValue]:
     if rows is None or rows.is_empty():
         return {}
     return {"preview": dg.MetadataValue.md(markdown_table(rows.select("name", "entity_id", *columns)))}
 
 
-def _empty_days(keys: RunKeys, counted: Mapping[object, object]) -> list[str]:
+def _empty_days(keys: RunKeys, counted: Mapping[object, object], reason: str) -> list[str]:
     empty = sum((level.value, date) not in counted for level, dates in keys.dates.items() for date in dates)
     if not empty:
         return []
     if empty == keys.partition_count:
-        return ["No entity has figures in the time these partitions look at, so there are no rows."]
-    return [f"{empty} of {keys.partition_count} partitions have no rows: no entity has figures for them."]
+        return [f"{reason[:1].upper()}{reason[1:]}, so there are no rows."]
+    return [f"{empty} of {keys.partition_count} partitions have no rows: {reason}."]
 
 
 def _schema_of_few(context: dg.AssetExecutionContext, keys: RunKeys) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.errors import NotReadyError, UsageError
+from ml_assets.report.plan import Plan, read_plan
 from ml_assets.storage.overview import read_reach, read_rejected
 from ml_assets.storage.reads import read_entities, read_entity_metrics, read_table
 from ml_assets.storage.tables import MLClassification, MLFeatures
@@ -29,13 +30,15 @@ class AccountReport:
     """The results of one account on one date.
 
     `judged` has a row per entity of the asked levels: classification and features side by side, with
-    `name`, `parent_name`. `residuals` compares levels over the last `RESIDUAL_DAYS` days.
+    `name`, `parent_name`. `plan` is what to do. `residuals` compares levels over the last
+    `RESIDUAL_DAYS` days.
     """
 
     account: dict[str, Any]
     date: dt.date
     levels: tuple[EntityType, ...]
     judged: pl.DataFrame
+    plan: Plan
     residuals: pl.DataFrame
     rejected_rows: int
 
@@ -110,6 +113,19 @@ class AccountReport:
             .head(top)
         )
 
+    def nearest_to_a_tier(self) -> dict[str, Any] | None:
+        """The entity that needs the least further spend until a tier can be named; None: there is none."""
+        nearest = (
+            self.undecided(self.judged.height)
+            .with_columns(
+                needed=pl.col("needs").str.json_path_match("$.spend").cast(pl.Float64, strict=False)
+            )
+            .filter(pl.col("needed") > 0)
+            .sort("needed", "entity_id")
+            .head(1)
+        )
+        return nearest.row(0, named=True) if nearest.height else None
+
 
 def read_report(
     connection: sa.Connection,
@@ -150,6 +166,7 @@ def read_report(
         date=day,
         levels=tuple(levels),
         judged=_side_by_side(tiers, features, names),
+        plan=read_plan(connection, config_ids[0], day, levels),
         residuals=_residuals(metrics),
         rejected_rows=int(read_rejected(connection, config_ids).get_column("rows").sum()),
     )

@@ -29,7 +29,13 @@ TIER_STYLES = {
 NAME_COLUMNS = frozenset({"name", "shares its audience with"})
 """Columns that give way where a line gets too long."""
 
+WRAPPED_COLUMNS = frozenset({"what to do"})
+"""Columns whose cells take several lines: sentences."""
+
 MAX_WIDTH = 120
+
+GUARDS_NAMED = 3
+"""How many guards the line under the plan names before it only counts."""
 
 RESIDUAL_WORTH_SAYING = 0.01
 """Share of a level's spend that its children leave unexplained, from which the report says so."""
@@ -40,6 +46,7 @@ PLURALS = {EntityType.CAMPAIGN: "campaigns", EntityType.ADSET: "adsets", EntityT
 def draw(report: AccountReport, console: Console, *, top: int = 5) -> None:
     """Print the report on `console`; `top` rows per level and list."""
     _heading(report, console)
+    _plan(report, console)
     _tiers(report, console)
     few = max(1, top) if len(report.levels) == 1 else max(1, top // 2 + 1)
     _judged(report, console, "HIGH_PERFORMER", "Surest high performers: true CPL at most 0.7 x target", few)
@@ -79,7 +86,8 @@ def _table(console: Console, columns: Sequence[tuple[str, str]]) -> Table:
 
     Lines are drawn only where a terminal shows them.
     """
-    names = [heading for heading, _ in columns if heading in NAME_COLUMNS]
+    flexible = NAME_COLUMNS | WRAPPED_COLUMNS
+    names = [heading for heading, _ in columns if heading in flexible]
     table = Table(
         box=box.SIMPLE_HEAD if console.is_terminal and not console.legacy_windows else None,
         pad_edge=False,
@@ -91,9 +99,9 @@ def _table(console: Console, columns: Sequence[tuple[str, str]]) -> Table:
         table.add_column(
             heading,
             justify="right" if justify == "right" else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=1 if heading in NAME_COLUMNS else None,
+            no_wrap=heading not in WRAPPED_COLUMNS,
+            overflow="fold" if heading in WRAPPED_COLUMNS else "ellipsis",
+            ratio=1 if heading in flexible else None,
         )
     return table
 
@@ -103,6 +111,70 @@ def _print(console: Console, title: str, table: Table | None) -> None:
     console.print(Text(title, style="bold"))
     if table is not None:
         console.print(table)
+
+
+def _plan(report: AccountReport, console: Console) -> None:
+    plan = report.plan
+    issued = plan.issued
+    if issued.is_empty():
+        _print(console, "What to do: nothing on this day", None)
+        console.print(Text(" ".join(_nothing_issued(report)), style="dim"))
+        return
+    table = _table(
+        console, [("#", "right"), ("what to do", "left"), ("sure", "right"), ("worth a week", "right")]
+    )
+    for number, row in enumerate(issued.to_dicts(), start=1):
+        table.add_row(
+            str(number),
+            Text(text.clean(row["title"], f"{row['recommendation_type']} {row['entity_id']}")),
+            text.probability(row["confidence_score"]),
+            text.money(row["money_per_week"]),
+        )
+    _print(console, "What to do, first things first", table)
+    together = "Together worth" if issued.height > 1 else "Worth"
+    worth, waiting = text.money(plan.money_per_week), text.money(plan.cost_of_waiting)
+    cost = (
+        "as much as each week of waiting costs" if worth == waiting else f"a week of waiting costs {waiting}"
+    )
+    lines = [f"{together} about {worth} a week, {cost}."]
+    console.print(Text(" ".join([*lines, *_held_back(report)]), style="dim"))
+
+
+def _nothing_issued(report: AccountReport) -> Iterator[str]:
+    """Why there is nothing to do, calmly."""
+    if not report.plan.rows.is_empty():
+        yield "What is sure enough to act on is done already or has to wait."
+        yield from _held_back(report)
+    elif report.plan.is_within_reach:
+        yield "Nothing is sure enough to act on."
+    else:
+        yield "Nothing is recommended. If the day was never looked at for it:"
+        yield f"`ml-assets run --from {report.date} --to {report.date}`."
+    nearest = report.nearest_to_a_tier()
+    if nearest is not None:
+        name = text.clean(nearest["name"], nearest["entity_id"])
+        wanted = text.needs(json.loads(nearest["needs"]))
+        yield f"Nearest to a tier: the {nearest['entity_type']} {name}, after {wanted}."
+
+
+def _held_back(report: AccountReport) -> Iterator[str]:
+    """What else there is on the date beside what is issued, in sentences."""
+    plan = report.plan
+    done = [f"{plan.acted_upon(status)} {status}" for status in ("applied", "dismissed")]
+    done = [words for words in done if not words.startswith("0 ")]
+    if done:
+        yield f"Already {' and '.join(done)}."
+    if plan.over:
+        yield f"{plan.over} of them have expired since."
+    if plan.below_the_fold:
+        yield f"{plan.below_the_fold} more are below the fold."
+    blocked = plan.blocked
+    if blocked:
+        named = [f"{guard.replace('_', ' ')} {count}" for guard, count in blocked[:GUARDS_NAMED]]
+        others = sum(count for _, count in blocked[GUARDS_NAMED:])
+        named += [f"others {others}"] if others else []
+        total = sum(count for _, count in blocked)
+        yield f"{total} {'is' if total == 1 else 'are'} blocked by a guard ({', '.join(named)})."
 
 
 def _tiers(report: AccountReport, console: Console) -> None:

@@ -1,6 +1,7 @@
 """How values read in the terminal: money, shares, intervals, tiers and names."""
 
 import datetime as dt
+import math
 import re
 from typing import Any, SupportsFloat
 
@@ -41,6 +42,12 @@ def count(value: SupportsFloat | None) -> str:
 def share(value: float | None, digits: int = 0) -> str:
     """A fraction as a percentage."""
     return DASH if value is None else f"{100 * value:.{digits}f} %"
+
+
+def probability(value: float | None) -> str:
+    """A probability as a percentage, rounded down: nothing short of certain is called certain."""
+    # A threshold such as 0.6 must not fall below itself in binary.
+    return DASH if value is None else f"{math.floor(value * 1000 + 1e-6) / 10:.1f} %"
 
 
 def interval(middle: float | None, low: float | None, high: float | None, form: Any = money) -> str:  # noqa: ANN401 - any formatting function

@@ -121,7 +121,7 @@ def test_a_database_without_tables_names_the_command(
 @pytest.mark.usefixtures("account")
 def test_a_day_that_is_not_over_is_not_judged(materialize: Materialize) -> None:
     today = dt.datetime.now(dt.UTC).date()
-    for asset in ("features", "classifications"):
+    for asset in ("features", "classifications", "recommendations"):
         failure = failure_of(materialize(asset, today, levels=[EntityType.CAMPAIGN]))
         assert f"{today} is not over yet" in failure
 

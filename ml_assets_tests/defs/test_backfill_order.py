@@ -10,6 +10,7 @@ import pytest
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
+from ml_assets.defs.assets.recommendations import recommendations
 from ml_assets.defs.backfill import ASSETS
 from ml_assets.defs.partitions import partitions
 from ml_assets.entities import LEVELS
@@ -26,7 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-CHAIN = ("insights", "entity_metrics", "features", "classifications")
+CHAIN = ("insights", "entity_metrics", "features", "classifications", "recommendations")
 
 
 @pytest.fixture
@@ -84,6 +85,9 @@ def test_no_level_is_judged_before_the_levels_it_rests_on(home: Path, last_day: 
         assert not too_early(instance, "entity_metrics", features)
         assert not too_early(instance, "features", classifications)
         assert not too_early(instance, "entity_metrics", classifications)
+        assert not too_early(instance, "classifications", recommendations)
+        assert not too_early(instance, "features", recommendations)
+        assert not too_early(instance, "entity_metrics", recommendations)
         assert instance.get_runs_count() == len(CHAIN) * len(LEVELS)
 
 

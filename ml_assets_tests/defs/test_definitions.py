@@ -8,6 +8,7 @@ from ml_assets.defs.column_docs import (
     ENTITY_METRICS_DOCS,
     FEATURES_DOCS,
     INSIGHTS_DOCS,
+    RECOMMENDATIONS_DOCS,
 )
 
 GRAPH = {
@@ -15,6 +16,7 @@ GRAPH = {
     "entity_metrics": ("figures", ["insights"]),
     "features": ("judgements", ["entity_metrics"]),
     "classifications": ("judgements", ["entity_metrics", "features"]),
+    "recommendations": ("judgements", ["classifications", "entity_metrics", "features"]),
 }
 """Asset -> group, what it depends on: a change of the wiring has to be made here too."""
 
@@ -60,6 +62,7 @@ def test_no_described_column_is_gone() -> None:
         "classifications": CLASSIFICATIONS_DOCS,
         "features": FEATURES_DOCS,
         "insights": INSIGHTS_DOCS,
+        "recommendations": RECOMMENDATIONS_DOCS,
     }
     for name, described in docs.items():
         schema = graph.get(dg.AssetKey(name)).metadata["dagster/column_schema"]

@@ -8,6 +8,7 @@ import pytest
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
+from ml_assets.defs.assets.recommendations import recommendations
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.partitions import dates, partitions
 from ml_assets.entities import EntityType
@@ -48,6 +49,12 @@ def test_an_adset_is_classified_from_its_own_and_its_campaigns_features(day: dt.
     assert needed(classifications, "features", f"{day}|adset") == {f"{day}|adset", f"{day}|campaign"}
     assert needed(classifications, "features", f"{day}|ad") == {f"{day}|ad", f"{day}|adset"}
     assert needed(classifications, "features", f"{day}|campaign") == {f"{day}|campaign"}
+
+
+def test_an_ad_is_advised_on_from_the_tiers_of_all_levels_above_and_its_own_features(day: dt.date) -> None:
+    assert len(needed(recommendations, "classifications", f"{day}|ad")) == 3
+    assert needed(recommendations, "classifications", f"{day}|campaign") == {f"{day}|campaign"}
+    assert needed(recommendations, "features", f"{day}|ad") == {f"{day}|ad"}
 
 
 def test_today_is_a_partition() -> None:

@@ -23,7 +23,7 @@ from ml_assets_tests.defs.conftest import add_synthetic_account
 
 pytestmark = pytest.mark.slow
 
-CHAIN = ("insights", "entity_metrics", "features", "classifications")
+CHAIN = ("insights", "entity_metrics", "features", "classifications", "recommendations")
 TIMEOUT_SECONDS = 300
 
 LAUNCH = """
@@ -117,7 +117,7 @@ def test_days_chosen_in_the_backfill_dialog_are_judged_on_all_levels(
     assert status == "COMPLETED_SUCCESS"
     materialized = ask(
         webserver,
-        """query { assetNodes(assetKeys: [{path: ["classifications"]}]) {
+        """query { assetNodes(assetKeys: [{path: ["recommendations"]}]) {
              assetMaterializations(limit: 100) { partition } } }""",
     )["assetNodes"][0]["assetMaterializations"]
     assert {found["partition"] for found in materialized} == set(keys)
