@@ -159,8 +159,8 @@ PHRASES = {
     "guard.campaign_budget_child": "a Meta distribui sozinha o orçamento da campanha e já favorece o que"
     " funciona; por isso, uma parte dela só é pausada com {child_pause} de probabilidade de um custo por"
     " lead acima de {child_limit}, ou por ser a pior entre as demais",
-    "guard.last_active_child": "é o último dos {things} em veiculação {in_the_parent}, e tudo pararia com"
-    " ele; a decisão cabe a esse nível",
+    "guard.last_active_child": "é o último dos {things} em veiculação {in_the_parent}, que pararia"
+    " junto; a decisão é sobre esse nível",
     "guard.last_active_child.campaign": "é a última campanha em veiculação na conta, e tudo pararia com ela",
     "guard.plan": "outra coisa na conta vem primeiro",
     "plan.other_action_first": "outra ação para {the_thing} vem primeiro",

@@ -8,7 +8,7 @@ from ml_assets.entities import LEVELS
 from ml_assets.recommendations.frames import GUARDS, PLAN_REASONS, TYPES
 from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.words.languages import Language, by_value, fill, first_known
-from ml_assets.recommendations.words.values import NAMES, values
+from ml_assets.recommendations.words.values import values
 
 DO: Mapping[str, str] = {
     "low_cpl": "do.raise_budget",
@@ -161,6 +161,3 @@ def _joined(parts: Sequence[pl.Expr], separator: str) -> pl.Expr:
 def _sentence(text: pl.Expr) -> pl.Expr:
     """A capital in front, a full stop behind."""
     return text.str.slice(0, 1).str.to_uppercase() + text.str.slice(1) + "."
-
-
-__all__ = ["DO", "NAMES", "WHY", "say"]
