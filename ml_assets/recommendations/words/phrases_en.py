@@ -112,8 +112,8 @@ PHRASES = {
     " {review_fall} or more is {probability} probable",
     "why.ctr_held": "its click-through rate changed by {ctr_change}, so people still click but no longer"
     " become leads",
-    "why.overlap": "{overlap} of its audience is also that of {overlap_name}, so the two bid against each"
-    " other",
+    "why.overlap": "its declared targeting overlaps with that of {overlap_name} by {overlap}, so the two may"
+    " bid against each other",
     "why.small": "it takes only {share_of_parent_spend} of the spend {in_the_parent}",
     "why.unspent": "only {utilisation} of its budget is spent",
     "why.clicked": "its click-through rate is {ctr_vs_parent} of that of the campaign, but its clicks become"

@@ -102,7 +102,8 @@ PHRASES = {
     "why.lead_rate": "a taxa de leads variou {lead_rate_change} de uma semana para a outra; a probabilidade"
     " de ela ter caído {review_fall} ou mais é de {probability}",
     "why.ctr_held": "a taxa de cliques variou {ctr_change}: as pessoas ainda clicam, mas já não viram leads",
-    "why.overlap": "{overlap} do público também é de {overlap_name}, e os dois disputam os mesmos leilões",
+    "why.overlap": "a segmentação declarada se sobrepõe em {overlap} à de {overlap_name}, e os dois podem"
+    " disputar os mesmos leilões",
     "why.small": "a participação no gasto {in_the_parent} é de apenas {share_of_parent_spend}",
     "why.unspent": "apenas {utilisation} do orçamento é gasto",
     "why.clicked": "a taxa de cliques é {ctr_vs_parent} da taxa da campanha, mas os cliques viram leads a"
