@@ -215,10 +215,58 @@ def cases(advice: pl.DataFrame, panel: pl.DataFrame) -> pl.DataFrame:
     again within 7 days of the last date before a gap; `is_back`: given again at any later date.
     `is_withdrawn`: a gap, or a date with delivery after the last one.
     """
-    given = issued(advice).select(*CASE, date=pl.col("recommendation_date")).unique()
-    delivering = panel.filter(pl.col("delivers")).select(
+    delivering = _delivering(panel)
+    steps = _steps(advice, panel)
+    last = delivering.group_by(ENTITY).agg(last_order=pl.col("order").max())
+    return (
+        steps.join(last, on=ENTITY, how="left")
+        .group_by(CASE)
+        .agg(
+            days=pl.len(),
+            is_flip=pl.col("is_gap_soon").any(),
+            is_back=pl.col("is_gap").any(),
+            ends_before=(pl.col("last_order").max() > pl.col("order").max()).fill_null(value=False),
+        )
+        .with_columns(is_withdrawn=pl.col("is_back") | pl.col("ends_before"))
+        .drop("ends_before")
+        .sort(CASE)
+    )
+
+
+def gap_reasons(advice: pl.DataFrame, panel: pl.DataFrame) -> pl.DataFrame:
+    """reason, flips: what a case was withdrawn by before it was given again within 7 days.
+
+    The guard (and reason of the plan) of the first delivering date after the last one it was given, or
+    `rule not in force`.
+    """
+    delivering = _delivering(panel).select(*ENTITY, next_on="date", next_order="order")
+    silent_from = (
+        _steps(advice, panel)
+        .filter(pl.col("is_gap_soon"))
+        .with_columns(next_order=pl.col("order") + 1)
+        .join(delivering, on=[*ENTITY, "next_order"], how="left")
+    )
+    reason = pl.when(pl.col("detected_at").is_not_null()).then(pl.lit("done already")).otherwise(_guard())
+    then = advice.select(*CASE, next_on="recommendation_date", reason=reason)
+    return (
+        silent_from.join(then, on=[*CASE, "next_on"], how="left")
+        .group_by(reason=pl.col("reason").fill_null("rule not in force"))
+        .agg(flips=pl.len())
+        .sort("flips", "reason", descending=[True, False])
+    )
+
+
+def _delivering(panel: pl.DataFrame) -> pl.DataFrame:
+    """Dates on which each entity delivers, numbered from 1 in `order`."""
+    return panel.filter(pl.col("delivers")).select(
         *ENTITY, "date", order=pl.col("date").rank("ordinal").over(ENTITY).cast(pl.Int64)
     )
+
+
+def _steps(advice: pl.DataFrame, panel: pl.DataFrame) -> pl.DataFrame:
+    """Each date on which a case is given, with `order`, `next_date`, `is_gap` and `is_gap_soon` after it."""
+    given = issued(advice).select(*CASE, date=pl.col("recommendation_date")).unique()
+    delivering = _delivering(panel)
     on_it = delivering.select(*ENTITY, "date", on_it=pl.lit(1, pl.Int64))
     placed = (
         given.sort("date")
@@ -226,7 +274,6 @@ def cases(advice: pl.DataFrame, panel: pl.DataFrame) -> pl.DataFrame:
         .join(on_it, on=[*ENTITY, "date"], how="left")
         .with_columns(pl.col("order", "on_it").fill_null(0))
     )
-    last = delivering.group_by(ENTITY).agg(last_order=pl.col("order").max())
     steps = placed.sort(*CASE, "date").with_columns(
         next_date=pl.col("date").shift(-1).over(CASE),
         # Delivering dates strictly between this one and the next.
@@ -234,16 +281,6 @@ def cases(advice: pl.DataFrame, panel: pl.DataFrame) -> pl.DataFrame:
     )
     gap = (pl.col("between") > 0) & ((pl.col("next_date") - pl.col("date")).dt.total_days() > 1)
     soon = (pl.col("next_date") - pl.col("date")).dt.total_days() <= BACK_WITHIN_DAYS
-    return (
-        steps.join(last, on=ENTITY, how="left")
-        .group_by(CASE)
-        .agg(
-            days=pl.len(),
-            is_flip=(gap & soon).any(),
-            is_back=gap.any(),
-            ends_before=(pl.col("last_order").max() > pl.col("order").max()).fill_null(value=False),
-        )
-        .with_columns(is_withdrawn=pl.col("is_back") | pl.col("ends_before"))
-        .drop("ends_before")
-        .sort(CASE)
+    return steps.with_columns(
+        is_gap=gap.fill_null(value=False), is_gap_soon=(gap & soon).fill_null(value=False)
     )

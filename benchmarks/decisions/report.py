@@ -15,6 +15,7 @@ from benchmarks.decisions.rates import (
     ever_given,
     findings,
     first_issues,
+    gap_reasons,
     guards,
     rate_of,
     should_be_found,
@@ -244,6 +245,8 @@ def _flips(trial: Trial, _policy: Policy) -> None:
         ],
         rows,
     )
+    print("What a case was withdrawn by before it was given again within 7 days:\n")
+    print_table(["reason", "times"], gap_reasons(trial.ours, trial.panel).rows())
 
 
 def _volume(trial: Trial, _policy: Policy) -> None:

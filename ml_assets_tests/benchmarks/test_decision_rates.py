@@ -13,6 +13,7 @@ from benchmarks.decisions.rates import (
     ever_given,
     findings,
     first_issues,
+    gap_reasons,
     rate_of,
     should_be_found,
     stable,
@@ -201,6 +202,20 @@ def test_days_on_which_the_entity_stands_still_withdraw_nothing() -> None:
     assert found.select("is_withdrawn", "is_flip", "is_back").row(0) == (False, False, False)
     silent_day = panel_of({"a": [50.0, None, 50.0, 50.0, None]})
     assert cases(advice_of(("a", "PAUSE", 0), ("a", "PAUSE", 3)), silent_day)["is_flip"].item()
+
+
+def test_a_flip_names_what_withdrew_it() -> None:
+    panel = panel_of({"a": [50.0] * 9, "b": [50.0] * 9})
+    given = advice_of(("a", "PAUSE", 0), ("a", "PAUSE", 3), ("b", "PAUSE", 0), ("b", "PAUSE", 2))
+    folded = advice_of(("a", "PAUSE", 1), blocked_by=pl.lit("plan"), plan_reason=pl.lit("below_the_fold"))
+    found = gap_reasons(pl.concat([given, folded]), panel)
+    assert dict(found.rows()) == {"plan: below_the_fold": 1, "rule not in force": 1}
+
+
+def test_what_was_done_already_is_not_advised_again() -> None:
+    panel = panel_of({"a": [50.0] * 3})
+    done = advice_of(("a", "PAUSE", 1), detected_at=pl.datetime(2026, 6, 2, time_zone="UTC"))
+    assert cases(pl.concat([advice_of(("a", "PAUSE", 0)), done]), panel)["days"].item() == 1
 
 
 def test_two_types_on_one_entity_are_two_cases() -> None:
