@@ -25,7 +25,7 @@ def report(
         Path | None, typer.Option(metavar="FILE", help="Also write the report as a picture (SVG).")
     ] = None,
 ) -> None:
-    """Print what has been judged: tiers, the surest winners and losers, tired creatives, overlaps.
+    """Print what to do, then what was judged: tiers, surest winners and losers, tired creatives, overlaps.
 
     \b
     Examples:

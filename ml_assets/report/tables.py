@@ -46,7 +46,7 @@ PLURALS = {EntityType.CAMPAIGN: "campaigns", EntityType.ADSET: "adsets", EntityT
 def draw(report: AccountReport, console: Console, *, top: int = 5) -> None:
     """Print the report on `console`; `top` rows per level and list."""
     _heading(report, console)
-    _plan(report, console)
+    draw_plan(report, console)
     _tiers(report, console)
     few = max(1, top) if len(report.levels) == 1 else max(1, top // 2 + 1)
     _judged(report, console, "HIGH_PERFORMER", "Surest high performers: true CPL at most 0.7 x target", few)
@@ -113,7 +113,8 @@ def _print(console: Console, title: str, table: Table | None) -> None:
         console.print(table)
 
 
-def _plan(report: AccountReport, console: Console) -> None:
+def draw_plan(report: AccountReport, console: Console) -> None:
+    """Print what to do, first things first, and what is held back."""
     plan = report.plan
     issued = plan.issued
     if issued.is_empty():
@@ -165,9 +166,12 @@ def _held_back(report: AccountReport) -> Iterator[str]:
     if done:
         yield f"Already {' and '.join(done)}."
     if plan.over:
-        yield f"{plan.over} of them have expired since."
+        everything = plan.over == plan.issued.height
+        many = "They have" if everything else f"{plan.over} of them {'has' if plan.over == 1 else 'have'}"
+        yield f"{'It has' if everything and plan.over == 1 else many} expired since."
     if plan.below_the_fold:
-        yield f"{plan.below_the_fold} more are below the fold."
+        more = plan.below_the_fold
+        yield f"{more} more {'is' if more == 1 else 'are'} below the fold."
     blocked = plan.blocked
     if blocked:
         named = [f"{guard.replace('_', ' ')} {count}" for guard, count in blocked[:GUARDS_NAMED]]
