@@ -4,10 +4,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betainc
+from scipy.special import betainc, ndtr
 
 from ml_assets.features.estimates import LevelEstimates
-from ml_assets.features.grid import FloatArray
+from ml_assets.features.grid import FloatArray, Groups
+
+USUAL_MOVE = 0.15
+"""Standard deviation of the log lead rate from one week to the next, until the account shows its own."""
+
+USUAL_WEIGHT = 10.0
+"""Entities' worth of trust in it."""
+
+LEAST_MOVE, MOST_MOVE = 0.05, 0.6
 
 
 def below_probability(
@@ -54,3 +62,43 @@ def lead_weeks(own: LevelEstimates, figure: Callable[[str], FloatArray]) -> Week
         rates.append(own.rate.prior_shape / own.rate.prior_mean + spend / own.target / own.dispersion)
         known = known & (spend > 0) & ~np.isnan(leads)
     return Weeks(shapes[0], rates[0], shapes[1], rates[1], known)
+
+
+@dataclass(frozen=True)
+class Move:
+    """Posterior of the log change of a rate from one week to the next: normal, (entities, dates)."""
+
+    mean: FloatArray
+    deviation: FloatArray
+
+    def below(self, ratio: float) -> FloatArray:
+        """P(rate now < ratio * rate before); NaN where it is not known."""
+        return ndtr((np.log(ratio) - self.mean) / self.deviation)
+
+
+def weekly_move(
+    own: LevelEstimates, figure: Callable[[str], FloatArray], account: Groups, sample: np.ndarray
+) -> Move:
+    """How far the lead rate moved, given how far rates of the account move in a week at all.
+
+    Most rates stand still from one week to the next, so a fall has to be believed against that: the log
+    ratio of the two weeks, with variance 1/n + 1/n' widened by the dispersion, is shrunk to no change by the
+    variance that the account's entities show beyond counting noise (method of moments). `figure` as in
+    `lead_weeks`.
+    """
+    counts = [np.nan_to_num(figure(f"leads_{week}")) + 0.5 for week in ("7d", "previous")]
+    spends = [figure(f"visible_spend_{week}") for week in ("7d", "previous")]
+    known = own.seeks_leads[:, None] & (spends[0] > 0) & (spends[1] > 0)
+    known &= ~np.isnan(figure("leads_7d")) & ~np.isnan(figure("leads_previous"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(known, np.log(counts[0] * spends[1] / (counts[1] * spends[0])), 0.0)
+    noise = own.dispersion * (1.0 / counts[0] + 1.0 / counts[1])
+    weight = np.where(known & sample[:, None], 1.0 / (noise + USUAL_MOVE**2) ** 2, 0.0)
+    most = np.maximum(weight.max(initial=0.0), 1e-12)
+    beyond = account.total(weight * (ratio**2 - noise)) / most + USUAL_WEIGHT * USUAL_MOVE**2
+    variance = beyond / (account.total(weight) / most + USUAL_WEIGHT)
+    usual = account.spread(np.clip(variance, LEAST_MOVE**2, MOST_MOVE**2))
+    share = usual / (usual + noise)
+    return Move(
+        mean=np.where(known, share * ratio, np.nan), deviation=np.sqrt(np.maximum(share * noise, 1e-12))
+    )

@@ -26,8 +26,8 @@ from ml_assets.recommendations.rules import GIVES_WAY, RULES
 from ml_assets.recommendations.standing import Judged, TypeStanding, combine, judge
 from ml_assets.recommendations.states import LevelState, budget_room, states
 
-CHAIN_DAYS = 14
-"""A chain begins at the start of the fortnight before a date's own, so that neighbouring dates share it."""
+CHAIN_DAYS = 21
+"""A chain begins at the start of the three weeks before those of a date, so that neighbours share it."""
 
 MOST_CELLS = 4_000_000
 """Entities x dates estimated at once; bounds the memory of a long range."""
@@ -50,7 +50,7 @@ class Chain:
 
 
 def chains(dates: Sequence[dt.date]) -> list[Chain]:
-    """The chains of the asked dates; dates of one fortnight share one."""
+    """The chains of the asked dates; dates of the same three weeks share one."""
     starts: dict[dt.date, list[dt.date]] = {}
     for day in sorted(set(dates)):
         start = dt.date.fromordinal((day.toordinal() // CHAIN_DAYS - 1) * CHAIN_DAYS)
@@ -89,7 +89,7 @@ def decide(
 
 
 def _batches(asked: list[Chain], entities: int) -> Iterator[list[Chain]]:
-    """Chains that are estimated together; neighbours overlap by a fortnight."""
+    """Chains that are estimated together; neighbours overlap by one length."""
     most = max(1, MOST_CELLS // (entities * CHAIN_DAYS) - 1)
     for first in range(0, len(asked), most):
         yield asked[first : first + most]

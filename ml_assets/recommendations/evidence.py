@@ -16,7 +16,7 @@ from ml_assets.classification.classify import attribution_breaks
 from ml_assets.entities import EntityType
 from ml_assets.entity_state import RECENT_DAYS
 from ml_assets.features.dispersion import count_dispersion
-from ml_assets.features.estimates import LevelEstimates, TreeEstimates, is_under_floor
+from ml_assets.features.estimates import ESTIMATE_DAYS, LevelEstimates, TreeEstimates, is_under_floor
 from ml_assets.features.fatigue import fatigue_columns
 from ml_assets.features.grid import FloatArray, IntArray, LevelGrid, window_sum
 from ml_assets.features.inputs import FeatureInputs
@@ -24,7 +24,7 @@ from ml_assets.features.maturity import LAST_AGE
 from ml_assets.features.overlap import overlap_columns
 from ml_assets.features.shrinkage import Posterior
 from ml_assets.features.states import entity_states
-from ml_assets.features.trends import below_probability, lead_weeks
+from ml_assets.features.trends import below_probability, lead_weeks, weekly_move
 from ml_assets.features.windows import WEEK, visible_spend
 from ml_assets.metrics import MICROS
 from ml_assets.recommendations.policy import Policy
@@ -71,7 +71,15 @@ def gather(
     level = own.level
     judged = own.seeks_leads[:, None] & (own.target > 0) & ~is_under_floor(own)
     cheap = np.where(judged, gammaincc(own.rate.shape, own.rate.rate), np.nan)
-    whole: Columns = {"p_cheap": cheap, "p_dear": 1.0 - cheap, "judged": judged}
+    record = _longer_record(own, at, policy)
+    on_record = np.where(judged, gammaincc(record.shape, record.rate), np.nan)
+    whole: Columns = {
+        "p_cheap": cheap,
+        "p_dear": 1.0 - cheap,
+        "p_cheap_on_record": on_record,
+        "p_dear_on_record": 1.0 - on_record,
+        "judged": judged,
+    }
     interesting = _may_be_decided(whole, policy)
     if entity_type.parent is not None:
         columns, more = _against_siblings(known, entity_type, judged, policy)
@@ -93,7 +101,7 @@ def gather(
     rows = np.flatnonzero(interesting)
     part = level.take(rows)
     columns = {name: values[rows] for name, values in whole.items()}
-    columns |= _posterior_columns(own, rows, policy)
+    columns |= _posterior_columns(own, record, rows, policy)
     columns |= _plain_columns(known, part, own, rows)
     if entity_type is not EntityType.AD and "p_fell" not in columns:
         columns |= _fall_columns(known, entity_type, policy, rows)
@@ -114,8 +122,30 @@ def _may_be_decided(columns: Columns, policy: Policy) -> np.ndarray:
     """Entities whose CPL was surely enough on one side of the target on some date."""
     cheap = min(policy.scale_up, policy.budget_increase, policy.expansion)
     dear = min(policy.budget_decrease, policy.pause, policy.pause_worst_above_target, policy.narrowing)
-    sure = (np.nan_to_num(columns["p_cheap"]) >= cheap) | (np.nan_to_num(columns["p_dear"]) >= dear)
-    return np.any(sure, axis=1)
+    bars = {"p_cheap": cheap, "p_dear": dear, "p_dear_on_record": dear}
+    return np.any([np.nan_to_num(columns[name]) >= bar for name, bar in bars.items()], axis=(0, 2))
+
+
+def _longer_record(own: LevelEstimates, at: IntArray, policy: Policy) -> Posterior:
+    """The posterior of 14 days with the days before added at `older_weight`: what accumulates.
+
+    A power prior (Ibrahim and Chen 2000): older counts and exposure enter with a weight below one, since the
+    rate may have moved since.
+    """
+    days = int(policy.older_days)
+    level = own.level.where_known("leads")
+    counted = own.seeks_leads[:, None] & (own.target > 0)
+    weight = np.where(counted, policy.older_weight / own.dispersion, 0.0)
+    leads = np.nan_to_num(level.window("leads", at, days, shift=ESTIMATE_DAYS))
+    spend = level.window("spend", at, days, shift=ESTIMATE_DAYS)
+    expected = np.divide(spend, own.target, out=np.zeros_like(spend), where=own.target > 0)
+    rate = own.rate
+    return Posterior(
+        shape=rate.shape + weight * leads,
+        rate=rate.rate + weight * expected,
+        prior_shape=rate.prior_shape,
+        prior_mean=rate.prior_mean,
+    )
 
 
 def _against_siblings(
@@ -185,11 +215,11 @@ def _fall_columns(
         figure[f"visible_spend_{week}"] = visible_spend(level, known.maturity, at, first)
         figure[f"leads_{week}"] = level.window("leads", at, WEEK, shift=first)
     weeks = lead_weeks(own, figure.__getitem__)
-    now, before = weeks.shape_now / weeks.rate_now, weeks.shape_before / weeks.rate_before
+    move = weekly_move(own, figure.__getitem__, level.account, level.in_sample)
     columns: Columns = {
         "p_falling": weeks.fell_below(),
-        "p_fell": weeks.fell_below(1.0 - policy.review_fall),
-        "lead_rate_change": np.where(weeks.is_known, now / before - 1.0, np.nan),
+        "p_fell": move.below(1.0 - policy.review_fall),
+        "lead_rate_change": np.expm1(move.mean),
     }
     seen = level.where_known("clicks")
     widening = level.account.spread(
@@ -276,7 +306,8 @@ def _may_come_back(level: LevelGrid, at: IntArray, policy: Policy) -> np.ndarray
     return (still & lately & (leads >= policy.reactivate_leads)).any(axis=1)
 
 
-def _posterior_columns(own: LevelEstimates, rows: IntArray, policy: Policy) -> Columns:
+def _posterior_columns(own: LevelEstimates, record: Posterior, rows: IntArray, policy: Policy) -> Columns:
+    longer_shape, longer_rate = record.shape[rows], record.rate[rows]
     shape, rate = own.rate.shape[rows], own.rate.rate[rows]
     target = own.target[rows]
     judged = own.seeks_leads[rows][:, None] & (target > 0)
@@ -287,6 +318,9 @@ def _posterior_columns(own: LevelEstimates, rows: IntArray, policy: Policy) -> C
     def dearer(cpl: float) -> FloatArray:
         return np.where(judged, gammainc(shape, rate / cpl), np.nan)
 
+    def dearer_on_record(cpl: float) -> FloatArray:
+        return np.where(judged, gammainc(longer_shape, longer_rate / cpl), np.nan)
+
     return {
         "p_cheap_scale_up": cheaper(policy.scale_up_cpl),
         "p_cheap_expansion": cheaper(policy.expansion_cpl),
@@ -294,6 +328,9 @@ def _posterior_columns(own: LevelEstimates, rows: IntArray, policy: Policy) -> C
         "p_dear_pause": dearer(policy.pause_cpl),
         "p_dear_child": dearer(policy.child_pause_cpl),
         "p_dear_narrowing": dearer(policy.narrowing_cpl),
+        "p_dear_decrease_on_record": dearer_on_record(policy.budget_decrease_cpl),
+        "p_dear_pause_on_record": dearer_on_record(policy.pause_cpl),
+        "p_dear_child_on_record": dearer_on_record(policy.child_pause_cpl),
         "shape": shape,
         "rate": rate,
         "prior_mean": own.rate.prior_mean[rows],

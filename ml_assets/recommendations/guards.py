@@ -12,7 +12,7 @@ import polars as pl
 from ml_assets.entities import EntityType
 from ml_assets.local_days import day_end, zones_of
 from ml_assets.recommendations.policy import Policy
-from ml_assets.recommendations.rules import RULES
+from ml_assets.recommendations.rules import RULES, accumulated
 
 BUDGET_TYPES = ("SCALE_UP", "BUDGET_INCREASE", "BUDGET_DECREASE")
 INCREASES = ("SCALE_UP", "BUDGET_INCREASE")
@@ -81,7 +81,7 @@ def _first_guard(bounds: Bounds, policy: Policy) -> pl.Expr:
     under_campaign_budget = (pl.col("budget_owner") == EntityType.CAMPAIGN.value) & (
         pl.col("entity_type") != EntityType.CAMPAIGN.value
     )
-    surely_hopeless = (pl.col("p_dear_child") >= bounds.child_pause) | (
+    surely_hopeless = (accumulated("p_dear_child", policy) >= bounds.child_pause) | (
         pl.col("p_worst") >= bounds.worst
     ).fill_null(value=False)
     guards = {

@@ -9,7 +9,7 @@ from ml_assets.features.inputs import FeatureInputs
 from ml_assets.frames import empty
 from ml_assets.recommendations.frames import SUSPENSIONS, USER_ACTIONS
 
-REPLAY_DAYS = 28
+REPLAY_DAYS = 42
 """Dates over which rules and plan are replayed, the date itself included."""
 
 LOOKBACK_DAYS = FEATURE_LOOKBACK_DAYS + REPLAY_DAYS

@@ -59,6 +59,15 @@ class Rule:
     """Asked of entities that stand still, not of those that run."""
 
 
+def accumulated(name: str, policy: Policy) -> pl.Expr:
+    """The probability on 14 days, or on the longer record where that is surer and the 14 days do not object.
+
+    What 14 days cannot decide is decided by what accumulates, not by a lower threshold.
+    """
+    now, on_record = pl.col(name), pl.col(f"{name}_on_record")
+    return pl.when(now >= policy.withdraw).then(pl.max_horizontal(now, on_record)).otherwise(now)
+
+
 def low_cpl(policy: Policy) -> Verdict:
     """SCALE_UP: surely below the target, and likely well below."""
     well_below = Condition(
@@ -72,18 +81,19 @@ def solid_cpl(policy: Policy) -> Verdict:
     steady = Condition(
         "leads_not_falling", pl.col("p_falling").fill_null(0.5) < policy.budget_increase_falling
     )
-    return Verdict(pl.col("p_cheap"), policy.budget_increase, policy.withdraw, (steady,))
+    agrees = Condition("longer_record_agrees", pl.col("p_cheap_on_record") >= policy.budget_increase)
+    return Verdict(pl.col("p_cheap"), policy.budget_increase, policy.withdraw, (steady, agrees))
 
 
 def high_cpl(policy: Policy) -> Verdict:
     """BUDGET_DECREASE: surely well above the target; not where PAUSE is in force."""
-    return Verdict(pl.col("p_dear_decrease"), policy.budget_decrease, policy.withdraw)
+    return Verdict(accumulated("p_dear_decrease", policy), policy.budget_decrease, policy.withdraw)
 
 
 def hopeless_cpl(policy: Policy) -> Verdict:
     """PAUSE: surely half above the target, or no leads where some were due."""
     enough = Condition("enough_expected_leads", pl.col("expected_leads") >= policy.pause_expected_leads)
-    return Verdict(pl.col("p_dear_pause"), policy.pause, policy.withdraw, (enough,))
+    return Verdict(accumulated("p_dear_pause", policy), policy.pause, policy.withdraw, (enough,))
 
 
 def worst_of_siblings(policy: Policy) -> Verdict:
