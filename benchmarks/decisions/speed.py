@@ -6,6 +6,7 @@ a process of its own. Lists the call of each level, which decides the levels abo
 """
 
 import argparse
+import importlib
 import subprocess
 import sys
 import tempfile
@@ -23,11 +24,13 @@ from ml_assets.classification import CLASSIFICATIONS
 from ml_assets.entities import LEVELS
 from ml_assets.features import FeatureInputs
 from ml_assets.frames import fill_missing
-from ml_assets.recommendations import decide as decide_module
 from ml_assets.recommendations.inputs import DecisionInputs
 from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.recommend import weekly_spend
 from ml_assets.recommendations.words import describe
+
+decide_module = importlib.import_module("ml_assets.recommendations.decide")
+"""The module, whose name the package gives to the function."""
 
 ADS_OF_ALL = 12 / 17
 """12 ads, 4 adsets and a campaign make 17 entities."""
