@@ -53,8 +53,8 @@ def report(
 
     `rows` are the rows written for all partitions, `figures` aggregate those of one. `preview` names the
     columns of the preview table beside the name (from `entities`) and id; its rows are the largest by
-    `preview_by`. `tables` (level and date -> name -> table) stand beside the preview, or in its place where
-    there are no `entities`. `notes` are sentences, `common` is the same for all partitions of the run,
+    `preview_by`. `tables` (level and date -> name -> table) stand before the figures; without `entities`
+    there is no preview. `notes` are sentences, `common` is the same for all partitions of the run,
     `if_empty` says why a partition may have no rows. `table_rows` counts the whole table.
     """
     keys = scope.keys
@@ -69,9 +69,9 @@ def report(
     for level, dates in keys.dates.items():
         for date in dates:
             found = counted.get((level.value, date), {"dagster/partition_row_count": 0})
-            metadata = {name: value for name, value in found.items() if value is not None}
+            metadata = dict((tables or {}).get((level.value, date), {}))
+            metadata |= {name: value for name, value in found.items() if value is not None}
             metadata |= _preview(largest.get((level.value, date)), preview)
-            metadata |= (tables or {}).get((level.value, date), {})
             context.add_asset_metadata(metadata, partition_key=partition_key(date, level))
     lines = [*notes, *scope.left_out, *_empty_days(keys, counted, if_empty)]
     return dg.MaterializeResult(

@@ -83,7 +83,7 @@ def backfill(
     context: WorkspaceProcessContext,
     assets: Sequence[str],
     partition_keys: Sequence[str],
-    timeout: float = 240.0,
+    timeout: float = 480.0,
 ) -> PartitionBackfill:
     """Request a backfill as the UI does, and tick the daemons until it ends; returns it as it ended."""
     instance = context.instance
