@@ -4,7 +4,19 @@ from typing import Annotated
 
 import typer
 
-from ml_assets.cli import accounts, db, demo, dev, doctor, ingest, policy, replay, report, run
+from ml_assets.cli import (
+    accounts,
+    db,
+    demo,
+    dev,
+    doctor,
+    ingest,
+    policy,
+    recommendations,
+    replay,
+    report,
+    run,
+)
 from ml_assets.cli.console import group, say
 
 app = group(
@@ -48,5 +60,8 @@ app.command("doctor", short_help="Say what is set up, what is missing and what t
 app.command("dev", short_help="Start the Dagster UI and daemon on the same data.")(dev.dev)
 app.add_typer(ingest.app, name="ingest", short_help="Load figures from a file.")
 app.add_typer(accounts.app, name="accounts", short_help="List, add and change the ad accounts.")
+app.add_typer(
+    recommendations.app, name="recommendations", short_help="What to do: list, apply, dismiss, ask why."
+)
 app.add_typer(policy.app, name="policy", short_help="Show and change the thresholds of the decisions.")
 app.add_typer(db.app, name="db", short_help="Create and upgrade the tables.")

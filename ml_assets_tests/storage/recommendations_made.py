@@ -30,7 +30,8 @@ def morning_after(number: int) -> dt.datetime:
 
 def advice(number: int, first: int | None = None, entity_id: str = "7", **values: Any) -> dict[str, Any]:
     """A recommendation on date `number` of the case that began on date `first`."""
-    end = dt.datetime.combine(day((first or number) + 7), dt.time(), dt.UTC)
+    first = number if first is None else first
+    end = dt.datetime.combine(day(first + 7), dt.time(), dt.UTC)
     return {
         "config_id": 1,
         "entity_type": "ad",
@@ -38,7 +39,7 @@ def advice(number: int, first: int | None = None, entity_id: str = "7", **values
         "parent_id": "70",
         "recommendation_date": day(number),
         "recommendation_type": "PAUSE",
-        "first_date": day(first or number),
+        "first_date": day(first),
         "status": "active",
         "priority": 5,
         "title": "Pause ad “7”",
