@@ -97,6 +97,14 @@ LEAD_DEVELOPMENT: Schema = {
     "leads": pl.Int64(),  # leads of that date visible at that age, all entities of one level
 }
 
+LEAD_REVISIONS: Schema = {
+    **KEY,
+    "date": pl.Date(),
+    "known_on": pl.Date(),  # first date whose next morning knew of it
+    "leads": pl.Int64(),  # by how much the day's leads changed; down too
+}
+"""Leads of a day that came in, or were taken back, after its first reading; at every level."""
+
 ENTITY_METRICS: Schema = {
     **KEY,
     "parent_id": pl.String(),

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
-from ml_assets.recommendations.decide import decide
 
-from benchmarks.accounts import END, Account, inputs_as_of, make_account
+from benchmarks.accounts import END, Account, inputs_as_of, make_account, revisions_as_of
 from benchmarks.decisions.naive import naive_rules
 from benchmarks.decisions.truth import make_panel
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.features import FeatureInputs, compute_features
+from ml_assets.recommendations.decide import decide
 from ml_assets.recommendations.inputs import DecisionInputs
 from ml_assets.recommendations.policy import Policy
 
@@ -64,7 +64,8 @@ def run(
     """
     for seed in seeds:
         account = make_account(seed, **config)
-        views = _views_as_of(account, dates) if as_of else [(account.inputs, list(dates))]
+        everything = DecisionInputs(figures=account.inputs, revisions=account.revisions)
+        views = _views_as_of(account, dates) if as_of else [(everything, list(dates))]
         yield _try_out(seed, account, views, policy, naive_days)
 
 
@@ -78,27 +79,28 @@ def combine(trials: Sequence[Trial]) -> Trial:
     )
 
 
-View = tuple[FeatureInputs, list[dt.date]]
+View = tuple[DecisionInputs, list[dt.date]]
 
 
 def _views_as_of(account: Account, dates: Sequence[dt.date]) -> list[View]:
-    return [(inputs_as_of(account.source, date), [date]) for date in dates]
+    source = account.source
+    return [
+        (DecisionInputs(inputs_as_of(source, date), revisions=revisions_as_of(source, date)), [date])
+        for date in dates
+    ]
 
 
 def _try_out(
     seed: int, account: Account, views: Sequence[View], policy: Policy | None, naive_days: int
 ) -> Trial:
-    targets = pl.concat(targets_on(inputs, dates) for inputs, dates in views)
+    targets = pl.concat(targets_on(inputs.figures, dates) for inputs, dates in views)
     all_dates = sorted({date for _, dates in views for date in dates})
     began = time.perf_counter()
-    ours = pl.concat(
-        decide(DecisionInputs(figures=inputs), level, dates, policy)
-        for inputs, dates in views
-        for level in LEVELS
-    )
+    ours = pl.concat(decide(inputs, level, dates, policy) for inputs, dates in views for level in LEVELS)
     seconds = time.perf_counter() - began
     naive = pl.concat(
-        naive_rules(inputs.metrics, inputs.entities, targets, dates, naive_days) for inputs, dates in views
+        naive_rules(inputs.figures.metrics, inputs.figures.entities, targets, dates, naive_days)
+        for inputs, dates in views
     )
     panel = make_panel(account.source.truth, account.inputs.entities, targets, all_dates)
     number = pl.lit(seed, pl.Int64).alias("account")

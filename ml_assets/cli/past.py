@@ -64,6 +64,7 @@ class Past:
             .filter(pl.col("at") <= pl.col("known_until"))
             .drop("known_until"),
             suspensions=self.suspensions.filter(pl.col("date") <= date),
+            revisions=known.revisions,
         )
 
     def batches(
@@ -109,7 +110,15 @@ def _together(parts: "Mapping[dt.date, DecisionInputs]") -> DecisionInputs:
     import polars as pl
 
     from ml_assets.features.inputs import FeatureInputs
-    from ml_assets.frames import ACCOUNTS, ENTITIES, ENTITY_METRICS, ENTITY_VERSIONS, LEAD_DEVELOPMENT, empty
+    from ml_assets.frames import (
+        ACCOUNTS,
+        ENTITIES,
+        ENTITY_METRICS,
+        ENTITY_VERSIONS,
+        LEAD_DEVELOPMENT,
+        LEAD_REVISIONS,
+        empty,
+    )
     from ml_assets.recommendations.frames import SUSPENSIONS, USER_ACTIONS
 
     def joined(schema: "Schema", frames: "Iterable[pl.DataFrame]") -> "pl.DataFrame":
@@ -130,6 +139,7 @@ def _together(parts: "Mapping[dt.date, DecisionInputs]") -> DecisionInputs:
         ),
         actions=joined(USER_ACTIONS, (part.actions for part in parts.values())),
         suspensions=joined(SUSPENSIONS, (part.suspensions for part in parts.values())),
+        revisions=joined(LEAD_REVISIONS, (part.revisions for part in parts.values())),
     )
 
 

@@ -15,7 +15,7 @@ from ml_assets.frames import ENTITY_METRICS, conform
 from ml_assets.recommendations.inputs import LOOKBACK_DAYS as DECISION_LOOKBACK_DAYS
 from ml_assets.recommendations.inputs import DecisionInputs
 from ml_assets.sources.checks import check_insights, check_parents
-from ml_assets.storage.development import read_lead_development
+from ml_assets.storage.development import read_lead_development, read_lead_revisions
 from ml_assets.storage.reads import (
     insight_days,
     read_entities,
@@ -179,5 +179,6 @@ def read_decision_inputs(connection: "Connection", scope: Scope) -> tuple[Decisi
         figures=figures,
         actions=read_user_actions(connection, scope.config_ids, since),
         suspensions=read_suspensions(connection, since, scope.keys.end, scope.config_ids),
+        revisions=read_lead_revisions(connection, since, scope.keys.end, scope.config_ids, figures.entities),
     )
     return inputs, days_conformed

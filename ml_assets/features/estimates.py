@@ -110,6 +110,8 @@ def estimate(
     at = tree.columns(dates)
     goals = entity_goals(inputs.entities, inputs.accounts)
     maturity = learn_maturity(tree, inputs.metrics, inputs.development, np.maximum(at, 0))
+    if tree.read_then is not None:
+        maturity = maturity.read_next_morning(tree.read_then)
     campaigns = tree.levels[EntityType.CAMPAIGN]
     seeking = _seeking(campaigns, goals)[:, None].astype(np.float64)
     own = own_cpl(tree, inputs.metrics, inputs.development, seeking[:, 0], dates)

@@ -59,6 +59,42 @@ class Groups:
 
 
 @dataclass(frozen=True)
+class LateLeads:
+    """Leads that were not known yet on past dates, so that windows can be as they were looked at then.
+
+    One entry per revision: `row` and `day` it belongs to, `known`, the column of the first date that knew of
+    it, and `leads`. It holds where windows are asked for `total` dates at once, which increase.
+    """
+
+    row: IntArray
+    day: IntArray
+    known: IntArray
+    leads: IntArray
+    total: int
+
+    def missing(self, rows: int, at: IntArray, days: int, shift: int) -> FloatArray:
+        """What a window sum of leads holds now and did not then: (rows, at.size)."""
+        start = self.day + shift
+        end = np.minimum(self.known, start + days)
+        first, last = np.searchsorted(at, start), np.searchsorted(at, end)
+        counts = first < last
+        steps = np.zeros((rows, at.size + 1))
+        np.add.at(steps, (self.row[counts], first[counts]), self.leads[counts])
+        np.add.at(steps, (self.row[counts], last[counts]), -self.leads[counts])
+        return np.cumsum(steps, axis=1)[:, :-1]
+
+    def take(self, rows: IntArray, height: int) -> "LateLeads":
+        """The revisions of the given rows, renumbered; `height` is how many rows there were."""
+        place = np.full(height, -1, dtype=np.int64)
+        place[rows] = np.arange(rows.size)
+        row = place[self.row]
+        kept = row >= 0
+        return replace(
+            self, row=row[kept], day=self.day[kept], known=self.known[kept], leads=self.leads[kept]
+        )
+
+
+@dataclass(frozen=True)
 class LevelGrid:
     """One level of all accounts: who is there, and every figure as (entities, days)."""
 
@@ -74,6 +110,8 @@ class LevelGrid:
     """Figure -> (entities, days) where a row stands without that figure; only figures that have such."""
     in_sample: npt.NDArray[np.bool_]
     """(entities,): all of a small account, about `SAMPLE` of a large one, always the same."""
+    late: LateLeads | None = None
+    """None: all windows are as known now."""
 
     def window(self, name: str, at: IntArray, days: int, shift: int = 0) -> FloatArray:
         """Sum of a figure over the `days` ending `shift` days before each column of `at`.
@@ -81,6 +119,8 @@ class LevelGrid:
         (entities, dates); money in major units. NaN where the window holds rows but the figure on none.
         """
         summed = window_sum(self.values[name], at, days, shift)
+        if name == "leads" and self.late is not None and at.size == self.late.total:
+            summed -= self.late.missing(summed.shape[0], at, days, shift)
         if name == "spend":
             summed /= MICROS
         if name in self.unknown:
@@ -132,6 +172,7 @@ class LevelGrid:
             values={name: values[rows] for name, values in self.values.items()},
             unknown={name: values[rows] for name, values in self.unknown.items()},
             in_sample=self.in_sample[rows],
+            late=None if self.late is None else self.late.take(rows, self.keys.height),
         )
 
 
@@ -144,10 +185,48 @@ class TreeGrid:
     accounts: pl.DataFrame
     """config_id ..., sorted; row i is group i of every `account` grouping."""
     levels: dict[EntityType, LevelGrid]
+    read_then: npt.NDArray[np.bool_] | None = None
+    """(accounts, dates): where figures are those known on the morning after; None: nowhere."""
 
     def columns(self, dates: Sequence[dt.date]) -> IntArray:
         """Columns of the dates."""
         return np.array([(date - self.start).days for date in dates], dtype=np.int64)
+
+
+def as_known_then(tree: TreeGrid, revisions: pl.DataFrame, total: int) -> TreeGrid:
+    """The tree with windows of leads as they were known on the morning after each date.
+
+    `revisions` in LEAD_REVISIONS; `total` dates are asked for at once. It holds for accounts that have
+    revisions: the others were never read again.
+    """
+    known = revisions.join(tree.accounts.select("config_id"), on="config_id", how="semi")
+    read_again = tree.accounts["config_id"].is_in(known["config_id"].unique().implode()).to_numpy()
+    levels = {
+        entity_type: replace(level, late=_late_leads(tree, level, known, total))
+        for entity_type, level in tree.levels.items()
+    }
+    read_then = np.zeros((tree.accounts.height, total), dtype=np.bool_)
+    read_then[read_again] = True
+    return replace(tree, levels=levels, read_then=read_then)
+
+
+def _late_leads(tree: TreeGrid, level: LevelGrid, revisions: pl.DataFrame, total: int) -> LateLeads:
+    rows = level.keys.select("config_id", "entity_id", row=pl.int_range(pl.len()))
+    late = (
+        revisions.filter(pl.col("entity_type") == level.entity_type.value)
+        .join(rows, on=["config_id", "entity_id"], how="inner")
+        .select(
+            "row",
+            "leads",
+            day=(pl.col("date") - tree.start).dt.total_days(),
+            known=(pl.col("known_on") - tree.start).dt.total_days(),
+        )
+        .filter(pl.col("known") > pl.col("day"))
+    )
+    return LateLeads(
+        *(late[name].to_numpy() for name in ("row", "day", "known", "leads")),
+        total=total,
+    )
 
 
 def window_sum(

@@ -6,7 +6,7 @@ of past days grew between two readings, each step shrunk to a default curve by `
 as exposure, never as an inflated count: n_k ~ Poisson(rate * c(k)).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -41,6 +41,10 @@ class Maturity:
     """Days of age of the date itself when last read: (accounts, dates). Earlier days are older."""
     assumed: np.ndarray
     """(accounts, dates): the curve rests on the default rather than on the account's own history."""
+
+    def read_next_morning(self, where: np.ndarray) -> "Maturity":
+        """The same where the date itself was a day old at most when it was read: (accounts, dates)."""
+        return replace(self, age=np.where(where, np.minimum(self.age, 1), self.age))
 
     def visible(self, lag: int) -> FloatArray:
         """Visible share of the day `lag` days before each date: (accounts, dates)."""

@@ -11,7 +11,7 @@ from scipy.special import gammainc, gammainccinv
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.features.compute import data_as_of
 from ml_assets.features.estimates import TreeEstimates, estimate, grid_for
-from ml_assets.features.grid import FloatArray, IntArray, TreeGrid
+from ml_assets.features.grid import FloatArray, IntArray, TreeGrid, as_known_then
 from ml_assets.frames import empty, fill_missing
 from ml_assets.local_days import local_date, zones_of
 from ml_assets.recommendations.changes import changes_by_type
@@ -21,9 +21,9 @@ from ml_assets.recommendations.guards import with_guards
 from ml_assets.recommendations.impact import with_impact
 from ml_assets.recommendations.inputs import DecisionInputs
 from ml_assets.recommendations.policy import Policy
-from ml_assets.recommendations.replay import INACTIVE, NONE, Candidates, Outcome, replay
+from ml_assets.recommendations.replay import NONE, Candidates, Look, Outcome, replay_plan
 from ml_assets.recommendations.rules import GIVES_WAY, RULES
-from ml_assets.recommendations.standing import Judged, TypeStanding, combine, judge
+from ml_assets.recommendations.standing import Judged, TypeStanding, Window, combine, judge
 from ml_assets.recommendations.states import LevelState, budget_room, states
 
 CHAIN_DAYS = 21
@@ -68,8 +68,9 @@ def decide(
 
     A row per entity, date and type whose rule is in force, at most `policy.candidates` per entity and date.
     Levels above are decided inside, so that nothing contradicts them; only `entity_type` is returned. Sorted
-    by account, date, rank and entity. A date uses no figure of a later one, and does not depend on which
-    others are asked for.
+    by account, date, rank and entity. A date uses no figure of a later one, and of its leads what the morning
+    after it knew (`inputs.revisions`): a plan is not changed by what came in later. It does not depend on
+    which other dates are asked for.
     """
     policy = policy or Policy()
     if not dates or inputs.figures.accounts.is_empty():
@@ -108,18 +109,18 @@ class _Level:
     frame: pl.DataFrame
     """A row per candidate and date, candidates outermost, with guards and impact."""
 
-    def matrix(self, name: str, start: int, end: int) -> np.ndarray:
-        """A column as (candidates, dates [start, end)); null becomes NaN in numbers and False in booleans."""
+    def matrix(self, name: str, columns: IntArray) -> np.ndarray:
+        """A column as (candidates, columns); null becomes NaN in numbers and False in booleans."""
         column = self.frame[name]
         filled = column.fill_null(value=False) if column.dtype == pl.Boolean else column
         dates = len(self.evidence.dates)
-        return filled.to_numpy().reshape(self.place.size, dates)[:, start:end]
+        return filled.to_numpy().reshape(self.place.size, dates)[:, columns]
 
-    def guard(self, name: str, start: int, end: int) -> IntArray:
+    def guard(self, name: str, columns: IntArray) -> IntArray:
         """A column of guards as indices into `GUARDS`."""
         numbers = {guard: number for number, guard in enumerate(GUARDS)}
         column = self.frame[name].replace_strict(numbers, default=NONE, return_dtype=pl.Int64)
-        return column.to_numpy().reshape(self.place.size, len(self.evidence.dates))[:, start:end]
+        return column.to_numpy().reshape(self.place.size, len(self.evidence.dates))[:, columns]
 
 
 def _decided(
@@ -130,6 +131,7 @@ def _decided(
     tree: TreeGrid,
 ) -> pl.DataFrame:
     dates = sorted({day for chain in asked for day in chain.dates})
+    tree = as_known_then(tree, inputs.revisions, len(dates))
     known = estimate(inputs.figures, entity_type, dates, tree=tree)
     state = states(inputs.figures, tree, dates)
     levels = [_level(inputs, known, level, dates, policy, state) for level in entity_type.path]
@@ -137,8 +139,18 @@ def _decided(
         return empty(DECISIONS)
     room = budget_room(inputs.figures, tree, dates)
     changes = changes_by_type(inputs.figures.versions, inputs.figures.accounts)
-    found = [_replayed(inputs, known, levels, chain, dates, room, changes, policy) for chain in asked]
+    found = [
+        _replayed(inputs, known, levels, chain, _window(chain, dates), room, changes, policy)
+        for chain in asked
+    ]
     return _finished(pl.concat(found), inputs, policy)
+
+
+def _window(chain: Chain, dates: list[dt.date]) -> Window:
+    """Where the dates of a chain stand among the columns."""
+    start = dates.index(chain.start)
+    asked = tuple((day - chain.start).days for day in chain.asked)
+    return Window(start=start, end=start + len(chain.dates), asked=asked)
 
 
 def _level(
@@ -200,40 +212,39 @@ def _replayed(
     known: TreeEstimates,
     levels: list[_Level],
     chain: Chain,
-    dates: Sequence[dt.date],
+    window: Window,
     room: FloatArray,
     changes: pl.DataFrame,
     policy: Policy,
 ) -> pl.DataFrame:
     """The rows of the lowest level on the asked dates of a chain."""
-    start = dates.index(chain.start)
-    end = start + len(chain.dates)
-    standings = [_standings(level, start, end) for level in levels]
-    candidates = _candidates(inputs, known, levels, standings, chain, start, end, room, changes)
-    outcome = replay(candidates, policy)
-    return _rows(levels, standings, outcome, candidates, chain, start, changes)
+    standings = [_standings(level, window) for level in levels]
+    candidates = _candidates(known, levels)
+    seen = _look(inputs, levels, standings, chain, window, room, changes)
+    outcome = replay_plan(candidates, seen, window, policy)
+    return _rows(levels, standings, outcome, candidates, chain, window, changes)
 
 
-def _standings(level: _Level, start: int, end: int) -> TypeStanding:
+def _standings(level: _Level, window: Window) -> TypeStanding:
     """All types of a level, candidates in their order; a type gives way to the stronger one in force."""
     parts: list[TypeStanding] = []
     by_type: dict[str, np.ndarray] = {}
-    entities = level.evidence.rows.size
+    shape = (level.evidence.rows.size, window.columns.size)
     for number, kind in enumerate(TYPES):
         rows = level.place[level.kind == number]
         if not rows.size:
             continue
         own = [item for item in level.judged if item.rule.recommendation_type == kind]
-        part = combine(own, rows, start, end)
+        part = combine(own, rows, window)
         if kind in GIVES_WAY and GIVES_WAY[kind] in by_type:
             free = ~by_type[GIVES_WAY[kind]][rows]
             part = TypeStanding(part.in_force & free, part.enters & free, part.probability, part.rule)
-        spread = np.zeros((entities, end - start), dtype=bool)
+        spread = np.zeros(shape, dtype=bool)
         spread[rows] = part.in_force
         by_type[kind] = spread
         parts.append(part)
     if not parts:
-        none = np.zeros((0, end - start))
+        none = np.zeros((0, window.columns.size))
         return TypeStanding(none.astype(bool), none.astype(bool), none, none.astype(np.int64))
     return TypeStanding(
         *(
@@ -243,20 +254,9 @@ def _standings(level: _Level, start: int, end: int) -> TypeStanding:
     )
 
 
-def _candidates(
-    inputs: DecisionInputs,
-    known: TreeEstimates,
-    levels: list[_Level],
-    standings: list[TypeStanding],
-    chain: Chain,
-    start: int,
-    end: int,
-    room: FloatArray,
-    changes: pl.DataFrame,
-) -> Candidates:
+def _candidates(known: TreeEstimates, levels: list[_Level]) -> Candidates:
     heights = [known.levels[level.entity_type].level.keys.height for level in levels]
     offset = np.r_[0, np.cumsum(heights)]
-    accounts = known.tree.accounts.height
     entity, parent, account, above = [], [], [], []
     for depth, level in enumerate(levels):
         row = level.evidence.rows[level.place]
@@ -265,15 +265,37 @@ def _candidates(
         account.append(grid.account.index[row])
         group = grid.parent.index[row]
         parent.append(offset[-1] + group if depth == 0 else offset[depth - 1] + group)
-        chain_above = np.full((row.size, max(1, len(LEVELS) - 1)), NONE, dtype=np.int64)
+        levels_above = np.full((row.size, max(1, len(LEVELS) - 1)), NONE, dtype=np.int64)
         upper = row
         for step in range(depth - 1, -1, -1):
             upper = known.levels[levels[step + 1].entity_type].level.parent.index[upper]
-            chain_above[:, step] = offset[step] + upper
-        above.append(chain_above)
+            levels_above[:, step] = offset[step] + upper
+        above.append(levels_above)
+    return Candidates(
+        account=np.concatenate(account),
+        level=np.concatenate([np.full(level.place.size, depth) for depth, level in enumerate(levels)]),
+        kind=np.concatenate([level.kind for level in levels]),
+        entity=np.concatenate(entity),
+        above=np.concatenate(above),
+        parent=np.concatenate(parent),
+        entities=int(offset[-1]) + known.tree.accounts.height,
+    )
+
+
+def _look(
+    inputs: DecisionInputs,
+    levels: list[_Level],
+    standings: list[TypeStanding],
+    chain: Chain,
+    window: Window,
+    room: FloatArray,
+    changes: pl.DataFrame,
+) -> Look:
+    """What is seen of all candidates on the columns of the window."""
+    columns = window.columns
 
     def joined(name: str) -> np.ndarray:
-        return np.concatenate([level.matrix(name, start, end) for level in levels])
+        return np.concatenate([level.matrix(name, columns) for level in levels])
 
     probability = np.concatenate([part.probability for part in standings])
     clipped = np.clip(np.nan_to_num(probability, nan=0.5), 1e-6, 1.0 - 1e-6)
@@ -282,20 +304,13 @@ def _candidates(
     budget = np.nan_to_num(joined("daily_budget").astype(np.float64))
     step = np.nan_to_num(joined("step").astype(np.float64))
     told = _told(inputs, levels, chain, changes)
-    return Candidates(
-        account=np.concatenate(account),
-        level=np.concatenate([np.full(level.place.size, depth) for depth, level in enumerate(levels)]),
-        kind=kind,
-        entity=np.concatenate(entity),
-        above=np.concatenate(above),
-        parent=np.concatenate(parent),
-        entities=int(offset[-1]) + accounts,
+    return Look(
         in_force=np.concatenate([part.in_force for part in standings]),
         enters=np.concatenate([part.enters for part in standings]),
         weight=np.log(clipped / (1.0 - clipped)),
         probability=clipped,
-        blocked_new=np.concatenate([level.guard("blocked_new", start, end) for level in levels]),
-        blocked_standing=np.concatenate([level.guard("blocked_standing", start, end) for level in levels]),
+        blocked_new=np.concatenate([level.guard("blocked_new", columns) for level in levels]),
+        blocked_standing=np.concatenate([level.guard("blocked_standing", columns) for level in levels]),
         money=joined("money_per_week").astype(np.float64),
         frees=np.where(pauses, budget, -step * budget),
         parent_is_active=joined("parent_is_active").astype(bool),
@@ -305,7 +320,7 @@ def _candidates(
         dismissed_weight=told["weight"],
         applied=told["applied"],
         changed=told["changed"],
-        room=room[:, start:end],
+        room=room[:, columns],
     )
 
 
@@ -356,22 +371,20 @@ def _rows(
     outcome: Outcome,
     candidates: Candidates,
     chain: Chain,
-    start: int,
+    window: Window,
     changes: pl.DataFrame,
 ) -> pl.DataFrame:
     """The shown candidates of the lowest level on the asked dates, with everything that was decided."""
     lowest, standing = levels[-1], standings[-1]
     first = sum(level.place.size for level in levels[:-1])
-    columns = np.array([(day - chain.start).days for day in chain.asked])
-    candidate, asked = np.nonzero(outcome.shown[first:][:, columns])
-    date = columns[asked]
-    place = (first + candidate, date)
+    candidate, asked = np.nonzero(outcome.shown[first:])
+    place = (first + candidate, asked)
+    date = np.array(window.asked)[asked]
     blocked, reason, above = outcome.blocked[place], outcome.reason[place], outcome.above[place]
     names = _names_of(levels, candidates)
-    frame = lowest.frame[candidate * len(lowest.evidence.dates) + start + date]
+    frame = lowest.frame[candidate * len(lowest.evidence.dates) + window.start + date]
     rule = standing.rule[candidate, date]
     day_of = pl.Series(chain.dates, dtype=pl.Date)
-    given = outcome.given[place]
 
     def named(numbers: np.ndarray, words: Sequence[str]) -> pl.Series:
         mapping = dict(enumerate(words))
@@ -390,8 +403,6 @@ def _rows(
         above_action=above_kind,
         rank=pl.Series(outcome.rank[place]).replace(NONE, None),
         first_date=day_of.gather(np.maximum(outcome.first[place], 0)),
-        given_date=pl.when(pl.Series(given) >= 0).then(day_of.gather(np.maximum(given, 0))),
-        is_expired=pl.Series(outcome.expired[place]),
         was_detected=pl.Series(outcome.detected[place]),
     ).with_columns(
         enters_at=pl.col("rule").replace_strict(
@@ -448,9 +459,7 @@ def _finished(frame: pl.DataFrame, inputs: DecisionInputs, policy: Policy) -> pl
     judged = pl.col("target_cpl").is_not_null()
     frame = frame.with_columns(
         data_as_of="generated_at",
-        expires_on=pl.coalesce("given_date", "recommendation_date").dt.offset_by(
-            f"{int(policy.case_days) - 1}d"
-        ),
+        expires_on=pl.col("recommendation_date").dt.offset_by(f"{int(policy.case_days)}d"),
         leads=pl.when(record).then("record_leads").otherwise("leads").cast(pl.Int64),
         spend=pl.when(record).then("record_spend").otherwise("spend"),
         expected_leads=pl.when(record)
@@ -494,6 +503,3 @@ def _with_turning_points(frame: pl.DataFrame, policy: Policy) -> pl.DataFrame:
         turn_leads=pl.Series(leads).fill_nan(None).cast(pl.Int64),
         turn_spend=pl.Series(np.maximum(spend, 0.0)).fill_nan(None) * pl.col("target_cpl"),
     )
-
-
-__all__ = ["CHAIN_DAYS", "INACTIVE", "Chain", "chains", "decide"]

@@ -47,9 +47,8 @@ PLAN_REASONS = {
     "budget": "no budget is freed or left to pay for it",
     "no_gain": "after diminishing returns it would not pay",
     "below_the_fold": "the day's list is full with what is worth more",
-    "quiet": "it was given, withdrawn or expired within the last days",
+    "quiet": "it was given and withdrawn within the last days",
     "dismissed": "it was dismissed, and the evidence has not grown by half",
-    "expired": "it was given for its full time and nobody acted",
 }
 """Why `blocked_by` is `plan`: values of `plan_reason`."""
 
@@ -70,8 +69,7 @@ DECISIONS: Schema = {
     "above_action": pl.String(),  # its recommendation type, or INACTIVE
     "rank": pl.Int64(),  # place among the issued of the account, level and date, from 1; null when blocked
     "first_date": pl.Date(),  # first date of the case
-    "expires_on": pl.Date(),  # last date on which the case stands if nobody acts
-    "is_expired": pl.Boolean(),  # it has stood for its full time; then blocked by plan
+    "expires_on": pl.Date(),  # last date on which the advice stands if it is not renewed
     "detected_at": UTC,  # when a change in the entity versions did what the case advised; ends the case
     # what it is worth, a week, with 80 % intervals; changes against going on as now
     "money_per_week": pl.Float64(),
@@ -147,8 +145,8 @@ RECOMMENDATIONS: Schema = {
 }
 """As stored in `ml_recommendations`, with `first_date` of the case in place of the `case_id` made from it.
 
-suggested_action, reasoning and expected_impact are JSON texts. `status` is active, applied (a change that
-was detected) or expired; what people did is put over it when rows are stored.
+suggested_action, reasoning and expected_impact are JSON texts. `status` is active, or applied where a
+change was detected; what people did is put over it when rows are stored.
 """
 
 USER_ACTIONS: Schema = {

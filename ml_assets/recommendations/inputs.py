@@ -6,7 +6,7 @@ import polars as pl
 
 from ml_assets.features.inputs import LOOKBACK_DAYS as FEATURE_LOOKBACK_DAYS
 from ml_assets.features.inputs import FeatureInputs
-from ml_assets.frames import empty
+from ml_assets.frames import LEAD_REVISIONS, empty
 from ml_assets.recommendations.frames import SUSPENSIONS, USER_ACTIONS
 
 REPLAY_DAYS = 42
@@ -23,3 +23,5 @@ class DecisionInputs:
     figures: FeatureInputs
     actions: pl.DataFrame = field(default_factory=lambda: empty(USER_ACTIONS))
     suspensions: pl.DataFrame = field(default_factory=lambda: empty(SUSPENSIONS))
+    revisions: pl.DataFrame = field(default_factory=lambda: empty(LEAD_REVISIONS))
+    """LEAD_REVISIONS of the days replayed: past dates are replayed on what their mornings knew."""

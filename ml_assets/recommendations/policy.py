@@ -215,17 +215,15 @@ class Policy:
     )
     candidates: float = _count(3, "recommendations", "Candidates kept per entity", 1, 11)
     incumbent: float = _number(
-        2.0,
+        1.25,
         "x money",
         "own_data",
         "How much more money a new one needs to displace one that stands",
         1.0,
         100.0,
     )
-    case_days: float = _count(7, "days", "A recommendation nobody acted upon expires after", 1, 13)
-    quiet_days: float = _count(
-        7, "days", "Not given again for so long after it was withdrawn or expired", 0, 14
-    )
+    case_days: float = _count(7, "days", "A recommendation that is not renewed expires after", 1, 13)
+    quiet_days: float = _count(7, "days", "Not given again for so long after it was withdrawn", 0, 14)
     dismissed_days: float = _count(14, "days", "Not raised again for so long after it was dismissed", 0, 14)
     evidence_growth: float = _number(
         1.5, "x weight of evidence", "convention", "Growth that ends a quiet period early", 1.0, 100.0

@@ -2,10 +2,10 @@
 
 A chain of dates is replayed from its first one; all accounts and levels step together. What the day before
 issued matters in three ways: it is held to looser bounds, it is displaced only by what is worth more by
-`incumbent`, and after it was withdrawn, expired or was dismissed it stays quiet for a while.
+`incumbent`, and after it was withdrawn or dismissed it stays quiet for a while.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ml_assets.entities import LEVELS
 from ml_assets.features.grid import FloatArray, IntArray
 from ml_assets.recommendations.frames import GUARDS, PLAN_REASONS, TYPES
 from ml_assets.recommendations.policy import Policy
+from ml_assets.recommendations.standing import Window
 
 NONE = -1
 _NEVER = -(10**6)
@@ -26,28 +27,13 @@ _GROWS = _INCREASES | np.isin(
 INACTIVE = len(TYPES)
 """Stands for a level above that is not running, where types are numbered."""
 
-WITHDRAWN, EXPIRED, DISMISSED, APPLIED = range(4)
+WITHDRAWN, DISMISSED, APPLIED = range(3)
 _LEAST_WEIGHT = 0.05
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Every (entity, type) that is in force on some date, of all levels and accounts.
-
-    Arrays without dates are (candidates,), the others (candidates, dates of the chain).
-    """
-
-    account: IntArray
-    level: IntArray
-    kind: IntArray
-    """Index into `TYPES`."""
-    entity: IntArray
-    """Number of the entity, unique over levels."""
-    above: IntArray
-    """(candidates, levels above): entity numbers of the campaign and adset; `NONE` where there is none."""
-    parent: IntArray
-    """Group of siblings, unique over levels."""
-    entities: int
+class Look:
+    """What is seen of every candidate on a date; as matrices (candidates, columns) on many."""
 
     in_force: np.ndarray
     enters: np.ndarray
@@ -69,12 +55,33 @@ class Candidates:
     changed: np.ndarray
     """A change known on the date that does what the type advises."""
     room: FloatArray
-    """(accounts, dates): daily budget left under the monthly budget; 0 where none is set."""
+    """(accounts,): daily budget left under the monthly budget; 0 where none is set."""
+
+    def on(self, column: int) -> "Look":
+        """One column."""
+        return Look(*(getattr(self, item.name)[:, column] for item in fields(self)))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Every (entity, type) that is in force on some date, of all levels and accounts: (candidates,)."""
+
+    account: IntArray
+    level: IntArray
+    kind: IntArray
+    """Index into `TYPES`."""
+    entity: IntArray
+    """Number of the entity, unique over levels."""
+    above: IntArray
+    """(candidates, levels above): entity numbers of the campaign and adset; `NONE` where there is none."""
+    parent: IntArray
+    """Group of siblings, unique over levels."""
+    entities: int
 
 
 @dataclass
 class Outcome:
-    """What was decided of every candidate: (candidates, dates of the chain)."""
+    """What was decided of every candidate: (candidates, asked dates)."""
 
     blocked: IntArray
     """Index into `GUARDS`, `NONE` where issued."""
@@ -88,9 +95,6 @@ class Outcome:
     rank: IntArray
     first: IntArray
     """Column of the first date of the case."""
-    given: IntArray
-    """Column on which it was issued first in this case; `NONE` before."""
-    expired: np.ndarray
     detected: np.ndarray
 
 
@@ -100,7 +104,6 @@ class _State:
 
     standing: np.ndarray
     first: IntArray
-    given: IntArray
     ended: IntArray
     ended_as: IntArray
     ended_weight: FloatArray
@@ -138,22 +141,22 @@ class _Day:
         self.open &= ~which
 
 
-def replay(candidates: Candidates, policy: Policy) -> Outcome:
-    """Step through the dates of the chain."""
-    count, dates = candidates.in_force.shape
+def replay_plan(candidates: Candidates, seen: Look, window: Window, policy: Policy) -> Outcome:
+    """Step through the dates of a chain, and keep what was decided on the asked ones."""
+    count, dates = candidates.kind.size, window.end - window.start
+    asked = {date: number for number, date in enumerate(window.asked)}
 
     def table(value: int) -> IntArray:
-        return np.full((count, dates), value, dtype=np.int64)
+        return np.full((count, len(asked)), value, dtype=np.int64)
 
     outcome = Outcome(
         blocked=table(NONE), reason=table(NONE), above=table(NONE), above_kind=table(NONE),
-        shown=np.zeros((count, dates), dtype=bool), rank=table(NONE), first=table(NONE), given=table(NONE),
-        expired=np.zeros((count, dates), dtype=bool), detected=np.zeros((count, dates), dtype=bool),
+        shown=table(0).astype(bool), rank=table(NONE), first=table(NONE),
+        detected=table(0).astype(bool),
     )  # fmt: skip
     state = _State(
         standing=np.zeros(count, dtype=bool),
         first=np.full(count, NONE, dtype=np.int64),
-        given=np.full(count, NONE, dtype=np.int64),
         ended=np.full(count, _NEVER, dtype=np.int64),
         ended_as=np.full(count, NONE, dtype=np.int64),
         ended_weight=np.zeros(count),
@@ -163,37 +166,42 @@ def replay(candidates: Candidates, policy: Policy) -> Outcome:
         since_change=np.zeros(candidates.entities),
     )
     for date in range(dates):
-        detected = _end_cases(candidates, state, date, policy)
-        day = _plan(candidates, state, date, policy)
-        _carry(candidates, state, day, date)
-        outcome.blocked[:, date], outcome.reason[:, date] = day.blocked, day.reason
-        outcome.above[:, date], outcome.above_kind[:, date] = day.above, day.above_kind
-        outcome.rank[:, date], outcome.first[:, date] = day.rank, state.first
-        outcome.given[:, date] = np.where(day.issued | (state.given >= state.first), state.given, NONE)
-        outcome.expired[:, date] = ~day.issued & (state.ended_as == EXPIRED) & (state.ended >= state.first)
-        outcome.detected[:, date] = detected
-        outcome.shown[:, date] = candidates.in_force[:, date] | detected
+        look = seen.on(date)
+        detected = _end_cases(candidates, look, state, date)
+        day = _plan(candidates, look, state, date, policy)
+        _carry(look, state, day, date)
+        if date in asked:
+            _record(outcome, asked[date], look, state, day, detected)
     return outcome
 
 
-def _end_cases(candidates: Candidates, state: _State, date: int, policy: Policy) -> np.ndarray:
-    """End what expired, was dismissed, applied or done since; returns what was detected as done."""
-    in_force = candidates.in_force[:, date]
+def _record(
+    outcome: Outcome, number: int, look: Look, state: _State, day: _Day, detected: np.ndarray
+) -> None:
+    outcome.blocked[:, number], outcome.reason[:, number] = day.blocked, day.reason
+    outcome.above[:, number], outcome.above_kind[:, number] = day.above, day.above_kind
+    outcome.rank[:, number], outcome.first[:, number] = day.rank, state.first
+    outcome.detected[:, number] = detected
+    outcome.shown[:, number] = look.in_force | detected
+
+
+def _end_cases(candidates: Candidates, look: Look, state: _State, date: int) -> np.ndarray:
+    """End what was withdrawn, dismissed, applied or done since; returns what was detected as done."""
+    in_force = look.in_force
     begins = in_force & ~state.was_in_force
     state.first = np.where(begins, date, state.first)
-    detected = state.standing & candidates.changed[:, date]
-    applied = candidates.applied[:, date] | detected
-    dismissed = candidates.dismissed[:, date]
-    expired = state.standing & (date - state.given >= policy.case_days)
+    detected = state.standing & look.changed
+    applied = look.applied | detected
+    dismissed = look.dismissed
     gone = state.standing & ~in_force
-    for which, kind in ((gone, WITHDRAWN), (expired, EXPIRED), (applied, APPLIED), (dismissed, DISMISSED)):
+    for which, kind in ((gone, WITHDRAWN), (applied, APPLIED), (dismissed, DISMISSED)):
         state.ended = np.where(which, date, state.ended)
         state.ended_as = np.where(which, kind, state.ended_as)
         state.ended_weight = np.where(which, state.best_weight, state.ended_weight)
         state.standing = state.standing & ~which
-    state.ended_weight = np.where(dismissed, candidates.dismissed_weight[:, date], state.ended_weight)
+    state.ended_weight = np.where(dismissed, look.dismissed_weight, state.ended_weight)
     spent = np.zeros(candidates.entities)
-    spent[candidates.entity] = candidates.expected_today[:, date]
+    spent[candidates.entity] = look.expected_today
     state.since_change = state.since_change + spent
     changed = candidates.entity[applied]
     state.changed[changed] = date
@@ -201,10 +209,10 @@ def _end_cases(candidates: Candidates, state: _State, date: int, policy: Policy)
     return detected
 
 
-def _plan(candidates: Candidates, state: _State, date: int, policy: Policy) -> _Day:
+def _plan(candidates: Candidates, look: Look, state: _State, date: int, policy: Policy) -> _Day:
     """The plan of one date, level by level from the campaigns down."""
-    in_force = candidates.in_force[:, date]
-    static = np.where(state.standing, candidates.blocked_standing[:, date], candidates.blocked_new[:, date])
+    in_force = look.in_force
+    static = np.where(state.standing, look.blocked_standing, look.blocked_new)
     size = in_force.size
     day = _Day(
         blocked=np.where(in_force, static, NONE),
@@ -219,34 +227,34 @@ def _plan(candidates: Candidates, state: _State, date: int, policy: Policy) -> _
         | (state.since_change[candidates.entity] < policy.cooldown_leads)
     )
     day.block(cooling & ~state.standing, _COOLDOWN)
-    _stay_quiet(candidates, state, day, date, policy)
-    money = np.nan_to_num(candidates.money[:, date])
+    _stay_quiet(look, state, day, date, policy)
+    money = np.nan_to_num(look.money)
     value = money * np.where(state.standing, policy.incumbent, 1.0)
     value = value + np.where(state.standing, 1e-6, 0.0)
     gains = _GROWS[candidates.kind] | (TYPES.index("CREATIVE_WINNER") == candidates.kind)
     day.block(gains & (money <= 0) & ~state.standing, _PLAN, "no_gain")
     decided = np.full(candidates.entities, NONE, dtype=np.int64)
-    left = candidates.room[:, date].copy()
+    left = look.room.copy()
     taken = np.zeros(left.size)
     shares = (policy.issued_campaign_share, policy.issued_adset_share, 1.0)
     for level in range(len(LEVELS)):
         here = candidates.level == level
         if not here.any():
             continue
-        _heed_levels_above(candidates, day, decided, here, date)
+        _heed_levels_above(candidates, look, day, decided, here)
         _one_per_entity(candidates, day, value, here)
-        _keep_one_child(candidates, day, here, date)
+        _keep_one_child(candidates, look, day, here)
         _one_test_per_parent(candidates, day, value, here)
         chosen = day.open & here
         decided[candidates.entity[chosen]] = candidates.kind[chosen]
         capacity = np.floor(shares[level] * policy.issued_per_day + 1e-9) - taken
-        _issue(candidates, day, value, here, capacity, left, date)
+        _issue(candidates, look, day, value, here, capacity, left)
         taken += np.bincount(candidates.account[day.issued & here], minlength=left.size)
     _rank(candidates, day, money)
     return day
 
 
-def _stay_quiet(candidates: Candidates, state: _State, day: _Day, date: int, policy: Policy) -> None:
+def _stay_quiet(look: Look, state: _State, day: _Day, date: int, policy: Policy) -> None:
     """Hold back what ended lately, until time has passed or the evidence grew; then it must enter anew."""
     ended = state.ended > _NEVER
     days = np.select(
@@ -254,16 +262,15 @@ def _stay_quiet(candidates: Candidates, state: _State, day: _Day, date: int, pol
         [policy.dismissed_days, 0.0],
         policy.quiet_days,
     )
-    grown = candidates.weight[:, date] >= policy.evidence_growth * state.ended_weight
+    grown = (state.ended_as == DISMISSED) & (look.weight >= policy.evidence_growth * state.ended_weight)
     resting = (date - state.ended < days) & ~grown
-    held = ended & ~state.standing & (resting | ~candidates.enters[:, date])
+    held = ended & ~state.standing & (resting | ~look.enters)
     day.block(held & (state.ended_as == DISMISSED), _PLAN, "dismissed")
-    day.block(held & (state.ended_as == EXPIRED), _PLAN, "expired")
     day.block(held, _PLAN, "quiet")
 
 
 def _heed_levels_above(
-    candidates: Candidates, day: _Day, decided: IntArray, here: np.ndarray, date: int
+    candidates: Candidates, look: Look, day: _Day, decided: IntArray, here: np.ndarray
 ) -> None:
     """Nothing contradicts what was decided for a level above, or speaks of what cannot deliver."""
     for depth in range(candidates.above.shape[1]):
@@ -272,12 +279,12 @@ def _heed_levels_above(
         stops = here & (kind == _PAUSE)
         shrinks = here & (kind == _DECREASE) & _GROWS[candidates.kind]
         # An only child yields to its parent: one cause, one recommendation.
-        only_child = candidates.running_siblings[:, date] == 0
+        only_child = look.running_siblings == 0
         same = here & only_child & (kind == candidates.kind) & (depth == candidates.level - 1)
         held = day.open & (stops | shrinks | same)
         day.above[held], day.above_kind[held] = upper[held], kind[held]
         day.block(held, _PLAN, "level_above")
-    dark = day.open & here & ~candidates.parent_is_active[:, date]
+    dark = day.open & here & ~look.parent_is_active
     day.above_kind[dark] = INACTIVE
     day.block(dark, _PLAN, "level_above")
 
@@ -289,14 +296,14 @@ def _one_per_entity(candidates: Candidates, day: _Day, value: FloatArray, here: 
     day.block(here & ~first, _PLAN, "other_action_first")
 
 
-def _keep_one_child(candidates: Candidates, day: _Day, here: np.ndarray, date: int) -> None:
+def _keep_one_child(candidates: Candidates, look: Look, day: _Day, here: np.ndarray) -> None:
     """Never pause all that run under one parent: the least sure of the pauses goes."""
     pausing = day.open & here & (candidates.kind == _PAUSE) & (candidates.level > 0)
     if not pausing.any():
         return
     per_parent = np.bincount(candidates.parent[pausing], minlength=int(candidates.parent.max()) + 1)
-    all_of_them = pausing & (per_parent[candidates.parent] >= candidates.running_siblings[:, date] + 1.0)
-    least = _best_of(candidates.parent, -candidates.probability[:, date], all_of_them, candidates.entity)
+    all_of_them = pausing & (per_parent[candidates.parent] >= look.running_siblings + 1.0)
+    least = _best_of(candidates.parent, -look.probability, all_of_them, candidates.entity)
     day.block(least, _LAST_CHILD)
 
 
@@ -309,18 +316,18 @@ def _one_test_per_parent(candidates: Candidates, day: _Day, value: FloatArray, h
 
 def _issue(
     candidates: Candidates,
+    look: Look,
     day: _Day,
     value: FloatArray,
     here: np.ndarray,
     capacity: FloatArray,
     left: FloatArray,
-    date: int,
 ) -> None:
     """Issue the most valuable within the capacity and the budget; `left` is what budget remains."""
     chosen = day.open & here
     order = _order_within(candidates.account, value, chosen, candidates.entity)
     inside = chosen & (order < capacity[candidates.account])
-    frees = candidates.frees[:, date]
+    frees = look.frees
     accounts = candidates.account
     saved = np.bincount(
         accounts[inside & (frees > 0)], weights=frees[inside & (frees > 0)], minlength=left.size
@@ -363,22 +370,21 @@ def _rank(candidates: Candidates, day: _Day, money: FloatArray) -> None:
     day.rank = np.where(day.issued, order + 1, NONE)
 
 
-def _carry(candidates: Candidates, state: _State, day: _Day, date: int) -> None:
+def _carry(look: Look, state: _State, day: _Day, date: int) -> None:
     """What the next date has to know."""
     newly = day.issued & ~state.standing
     again = newly & (state.ended > _NEVER)
     state.first = np.where(again, date, state.first)
     state.ended = np.where(again, _NEVER, state.ended)
     state.ended_as = np.where(again, NONE, state.ended_as)
-    state.given = np.where(newly, date, state.given)
     lost = state.standing & ~day.issued
     state.ended = np.where(lost, date, state.ended)
     state.ended_as = np.where(lost, WITHDRAWN, state.ended_as)
     state.ended_weight = np.where(lost, state.best_weight, state.ended_weight)
-    weight = np.maximum(candidates.weight[:, date], _LEAST_WEIGHT)
+    weight = np.maximum(look.weight, _LEAST_WEIGHT)
     state.best_weight = np.where(newly, weight, np.maximum(state.best_weight, weight))
     state.standing = day.issued
-    state.was_in_force = candidates.in_force[:, date]
+    state.was_in_force = look.in_force
 
 
 def _best_of(group: IntArray, score: FloatArray, chosen: np.ndarray, tie: IntArray) -> np.ndarray:

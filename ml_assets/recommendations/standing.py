@@ -28,14 +28,28 @@ class Judged:
     enters: np.ndarray
     stays: np.ndarray
 
-    def in_force(self, start: int, end: int) -> np.ndarray:
-        """Whether the rule is in force on the dates [start, end), replayed from `start` on."""
+    def in_force(self, window: "Window") -> np.ndarray:
+        """Whether the rule is in force on the columns of `window`: (entities, columns)."""
         state = np.zeros(self.enters.shape[0], dtype=bool)
-        found = np.zeros((state.size, end - start), dtype=bool)
-        for date in range(start, end):
-            state = (state | self.enters[:, date]) & self.stays[:, date]
-            found[:, date - start] = state
-        return found
+        chain: list[np.ndarray] = []
+        for column in range(window.start, window.end):
+            state = (state | self.enters[:, column]) & self.stays[:, column]
+            chain.append(state)
+        return np.stack(chain, axis=1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A chain among the columns of the evidence: [start, end), and which numbers in it were asked for."""
+
+    start: int
+    end: int
+    asked: tuple[int, ...]
+
+    @property
+    def columns(self) -> IntArray:
+        """The columns of the chain."""
+        return np.arange(self.start, self.end)
 
 
 def judge(evidence: Evidence, entity_type: EntityType, policy: Policy) -> list[Judged]:
@@ -81,7 +95,7 @@ def judge(evidence: Evidence, entity_type: EntityType, policy: Policy) -> list[J
 
 @dataclass(frozen=True)
 class TypeStanding:
-    """One recommendation type on its candidates: (candidates, dates of a chain)."""
+    """One recommendation type on its candidates: (candidates, columns of a window)."""
 
     in_force: np.ndarray
     enters: np.ndarray
@@ -90,17 +104,18 @@ class TypeStanding:
     """Index into `RULES` of the rule that speaks for it, the surest of those in force; `NO_RULE`."""
 
 
-def combine(judged: list[Judged], rows: IntArray, start: int, end: int) -> TypeStanding:
+def combine(judged: list[Judged], rows: IntArray, window: Window) -> TypeStanding:
     """The rules of one type as one, for the given entities of interest."""
-    shape = (rows.size, end - start)
+    columns = window.columns
+    shape = (rows.size, columns.size)
     in_force, enters = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     probability, rule = np.full(shape, -1.0), np.full(shape, NO_RULE, dtype=np.int64)
     for item in judged:
-        part = item.in_force(start, end)[rows]
-        own = np.nan_to_num(item.probability[rows, start:end], nan=-1.0)
+        part = item.in_force(window)[rows]
+        own = np.nan_to_num(item.probability[rows[:, None], columns], nan=-1.0)
         surer = part & (own > probability)
         probability = np.where(surer, own, probability)
         rule = np.where(surer, RULES.index(item.rule), rule)
         in_force |= part
-        enters |= item.enters[rows, start:end]
+        enters |= item.enters[rows[:, None], columns]
     return TypeStanding(in_force, enters, np.where(rule == NO_RULE, np.nan, probability), rule)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
@@ -42,7 +42,16 @@ class LevelState:
 
 
 def states(figures: FeatureInputs, tree: TreeGrid, dates: Sequence[dt.date]) -> dict[EntityType, LevelState]:
-    """The state of every level of the tree on `dates`, which increase."""
+    """The state of every level of the tree on `dates`, in any order."""
+    unique = sorted(set(dates))
+    place = np.array([unique.index(day) for day in dates])
+    return {
+        level: LevelState(*(getattr(state, item.name)[:, place] for item in fields(LevelState)))
+        for level, state in _states(figures, tree, unique).items()
+    }
+
+
+def _states(figures: FeatureInputs, tree: TreeGrid, dates: Sequence[dt.date]) -> dict[EntityType, LevelState]:
     before = [day - dt.timedelta(days=BUDGET_LOOKBACK) for day in dates]
     every = sorted({*dates, *before})
     now, then = (np.array([every.index(day) for day in days]) for days in (dates, before))
@@ -99,9 +108,11 @@ def budget_room(figures: FeatureInputs, tree: TreeGrid, dates: Sequence[dt.date]
     """
     monthly = tree.accounts["monthly_budget"].cast(pl.Float64).fill_null(np.nan).to_numpy()
     limited = tree.accounts.filter(pl.Series(monthly > 0))["config_id"]
-    room = np.zeros((tree.accounts.height, len(dates)))
+    unique = sorted(set(dates))
+    room = np.zeros((tree.accounts.height, len(unique)))
+    place = [unique.index(day) for day in dates]
     if limited.is_empty():
-        return room
+        return room[:, place]
     row_of = tree.accounts.select("config_id", account=pl.int_range(pl.len()))
     room[monthly > 0] = (monthly[monthly > 0] / DAYS_PER_MONTH)[:, None]
     for entity_type in (EntityType.CAMPAIGN, EntityType.ADSET):
@@ -115,12 +126,12 @@ def budget_room(figures: FeatureInputs, tree: TreeGrid, dates: Sequence[dt.date]
         )
         if not keys.height:
             continue
-        history = _history(figures, entity_type, keys, dates)
-        runs = np.ones((keys.height, len(dates)), dtype=bool)
+        history = _history(figures, entity_type, keys, unique)
+        runs = np.ones((keys.height, len(unique)), dtype=bool)
         account = Groups(keys["account"].cast(pl.Int64).to_numpy(), tree.accounts.height)
         active = history.is_active(runs, runs, None, account)
         room -= account.total(np.where(active, np.nan_to_num(history.budget("daily_budget")), 0.0))
-    return room
+    return room[:, place]
 
 
 def _history(

@@ -14,20 +14,13 @@ from ml_assets.entities import LEVELS, EntityType
 from ml_assets.entity_state import WATCHED, decode_fields
 from ml_assets.frames import ENTITIES, INSIGHTS, KEY, UTC, conform, fill_missing
 from ml_assets.local_days import day_end, zones_of
-from ml_assets.storage.development import lead_development
+from ml_assets.storage.development import CUTOFF, lead_development, lead_revisions
 from ml_assets.storage.reads import (
     read_accounts,
     read_entities,
     read_entity_versions,
     read_insight_versions,
 )
-
-CUTOFF = dt.timedelta(hours=12)
-"""A date is decided on the morning after, with what was read until so long after its end (account's time).
-
-The daily readings and the daily runs lie before it. At midnight itself the figures of the evening are not
-there yet, so nobody decides then.
-"""
 
 ROW_KEY = (*KEY, "date", "window_days")
 
@@ -49,13 +42,15 @@ _FIGURES = tuple(name for name in INSIGHTS if name != "actions")
 class Known:
     """What was known at one moment, in the schemas of `ml_assets.frames`.
 
-    `insights` holds the newest version of each row, `development` how leads had grown by then.
+    `insights` holds the newest version of each row, `development` how leads had grown by then, `revisions`
+    what had come in late.
     """
 
     entities: pl.DataFrame
     versions: pl.DataFrame
     insights: pl.DataFrame
     development: pl.DataFrame
+    revisions: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -95,11 +90,13 @@ class History:
         )
         versions = history.versions.filter(pl.col("known_at") <= until)
         daily = seen.filter(pl.col("window_days") == 1)
+        entities = _entities_then(history.entities, history.versions, versions, newest, until)
         return Known(
-            entities=_entities_then(history.entities, history.versions, versions, newest, until),
+            entities=entities,
             versions=versions,
             insights=conform(newest, INSIGHTS),
             development=lead_development(_topmost(daily), history.accounts),
+            revisions=lead_revisions(daily, history.accounts, entities),
         )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import polars as pl
 import sqlalchemy as sa
 
-from ml_assets.entities import LEVELS
-from ml_assets.frames import INSIGHTS, LEAD_DEVELOPMENT, conform
+from ml_assets.entities import LEVELS, EntityType
+from ml_assets.frames import INSIGHTS, KEY, LEAD_DEVELOPMENT, LEAD_REVISIONS, conform
 from ml_assets.local_days import local_date, zones_of
 from ml_assets.storage.bulk import fetch
 from ml_assets.storage.keys import table_of
@@ -19,6 +19,13 @@ MAX_FIRST_AGE_DAYS = 3
 
 FROZEN_AGE_DAYS = 28
 """Age at which Meta freezes a day; later readings add nothing."""
+
+CUTOFF = dt.timedelta(hours=12)
+"""A date is decided on the morning after, with what was read until so long after its end (account's time).
+
+The daily readings and the daily runs lie before it. At midnight itself the figures of the evening are not
+there yet, so nobody decides then.
+"""
 
 _COLUMNS = ("config_id", "entity_type", "entity_id", "date", "known_at", "leads")
 
@@ -72,6 +79,68 @@ def read_readings(
         {name: INSIGHTS[name] for name in names},
         where=where,
         group_by=[table.c[name] for name in names],
+    )
+
+
+def read_lead_revisions(
+    connection: sa.Connection,
+    start: dt.date,
+    end: dt.date,
+    config_ids: Sequence[int] | None,
+    entities: pl.DataFrame,
+) -> pl.DataFrame:
+    """What came in late, or was taken back, of the leads of days [start, end], in LEAD_REVISIONS."""
+    versions = read_insight_versions(
+        connection, start, end, LEVELS, config_ids, window_days=1, columns=_COLUMNS
+    )
+    return lead_revisions(versions, read_accounts(connection, config_ids, active_only=False), entities)
+
+
+def lead_revisions(versions: pl.DataFrame, accounts: pl.DataFrame, entities: pl.DataFrame) -> pl.DataFrame:
+    """`read_lead_revisions` on frames: versions (key, date, known_at, leads), ACCOUNTS and ENTITIES.
+
+    A version counts as known on a date when it was read by `CUTOFF` after the date's end. The first version
+    of a day counts as known at once, however late it was read: nothing was known before. A level that an
+    account does not deliver has the revisions of the level below.
+    """
+    zones = accounts.select("config_id", pl.col("timezone").fill_null("UTC"))
+    row = (*KEY, "date")
+    changed = (
+        versions.filter(pl.col("leads").is_not_null())
+        .sort(*row, "known_at")
+        .with_columns(pl.col("leads") - pl.col("leads").shift(1).over(row))
+        .filter(pl.col("leads") != 0)
+        .join(zones, on="config_id", how="inner")
+        .with_columns(
+            known_on=local_date(pl.col("known_at") - CUTOFF, pl.col("timezone"), zones_of(accounts))
+        )
+        .filter(pl.col("known_on") > pl.col("date"))
+    )
+    delivered = versions.select("config_id", "entity_type").unique()
+    levels: list[pl.DataFrame] = []
+    below: pl.DataFrame | None = None
+    for level in reversed(LEVELS):
+        own = conform(changed.filter(pl.col("entity_type") == level.value), LEAD_REVISIONS)
+        if below is not None:
+            missing = below.join(
+                delivered.filter(pl.col("entity_type") == level.value), on="config_id", how="anti"
+            )
+            own = pl.concat([own, _of_parents(missing, entities, level)])
+        levels.append(own)
+        below = own
+    return pl.concat(levels).sort(*row, "known_on")
+
+
+def _of_parents(revisions: pl.DataFrame, entities: pl.DataFrame, level: EntityType) -> pl.DataFrame:
+    """Revisions of entities as those of their parents, which are of `level`."""
+    parents = entities.filter(pl.col("parent_id").is_not_null()).select(
+        "config_id", "entity_type", "entity_id", "parent_id"
+    )
+    return conform(
+        revisions.join(parents, on=list(KEY), how="inner").with_columns(
+            entity_id="parent_id", entity_type=pl.lit(level.value)
+        ),
+        LEAD_REVISIONS,
     )
 
 

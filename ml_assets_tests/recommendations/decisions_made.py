@@ -99,7 +99,6 @@ def decision(rule: str, level: str = "ad", **values: Any) -> Row:
         "rank": None if "blocked_by" in values else 1,
         "first_date": D,
         "expires_on": D + dt.timedelta(days=6),
-        "is_expired": False,
         "data_as_of": dt.datetime(2026, 3, 11, 5, tzinfo=dt.UTC),
         **values,
     }

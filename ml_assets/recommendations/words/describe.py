@@ -47,11 +47,7 @@ def describe(
     is_detected = pl.col("detected_at").is_not_null()
     return fill_missing(
         pl.concat([frame, say(frame, words, policy)], how="horizontal").with_columns(
-            status=pl.when(is_detected)
-            .then(pl.lit("applied"))
-            .when(pl.col("is_expired").fill_null(value=False))
-            .then(pl.lit("expired"))
-            .otherwise(pl.lit("active")),
+            status=pl.when(is_detected).then(pl.lit("applied")).otherwise(pl.lit("active")),
             priority=priority(),
             suggested_action=suggested_action(),
             confidence_score="probability",

@@ -186,9 +186,8 @@ PHRASES = {
     "plan.budget": "no budget is freed elsewhere or left to pay for it",
     "plan.no_gain": "each further unit of budget brings fewer leads, and here it would no longer pay",
     "plan.below_the_fold": "a day's list holds at most {issued_per_day} actions, and others are worth more",
-    "plan.quiet": "it was advised, withdrawn or expired within the last {quiet_days} days; it comes back by"
-    " {quiet_until}, or once the evidence has grown by {growth}",
+    "plan.quiet": "it was advised and withdrawn within the last {quiet_days} days; it comes back from"
+    " {quiet_until} on if it still holds",
     "plan.dismissed": "it was dismissed; it comes back by {dismissed_until}, or once the evidence has grown"
     " by {growth}",
-    "plan.expired": "it was advised from {first_date} to {expires_on} and nobody acted",
 }

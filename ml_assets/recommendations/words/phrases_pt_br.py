@@ -173,9 +173,8 @@ PHRASES = {
     "plan.budget": "nenhum orçamento foi liberado ou sobra para pagar por isso",
     "plan.no_gain": "cada unidade a mais de orçamento traz menos leads, e aqui isso já não compensaria",
     "plan.below_the_fold": "a lista do dia tem no máximo {issued_per_day} ações, e outras valem mais",
-    "plan.quiet": "a recomendação foi feita, retirada ou expirou nos últimos {quiet_days} dias; ela volta até"
-    " {quiet_until} ou assim que as evidências crescerem {growth}",
+    "plan.quiet": "a recomendação foi feita e retirada nos últimos {quiet_days} dias; ela volta a partir de"
+    " {quiet_until} se ainda valer",
     "plan.dismissed": "a recomendação foi dispensada; ela volta até {dismissed_until} ou assim que as"
     " evidências crescerem {growth}",
-    "plan.expired": "a recomendação valeu de {first_date} a {expires_on} e ninguém agiu",
 }
