@@ -108,7 +108,7 @@ def _rules(
 ) -> "pl.DataFrame":
     """Every rule of the level on the entity (as `explain` says), on the figures as they stand now."""
     from ml_assets.cli.past import read_past
-    from ml_assets.recommendations.decide import explain
+    from ml_assets.recommendations.explain import explain
     from ml_assets.storage.policies import read_policies
 
     past = read_past(connection, date, date, config_id)
