@@ -1,4 +1,4 @@
-"""Why and why not: what every rule says of some entities on a date, and how much more data would decide it."""
+"""Why and why not: what every rule says of some entities on a date, and how much more data would decide."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from ml_assets.features.estimates import estimate, grid_for
 from ml_assets.features.grid import FloatArray, as_known_then
 from ml_assets.frames import KEY, Schema, conform, empty
 from ml_assets.recommendations.decide import chains, decide
-from ml_assets.recommendations.evidence import Evidence, gather
+from ml_assets.recommendations.evidence import gather
 from ml_assets.recommendations.inputs import DecisionInputs
 from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.rules import needs_cpl
@@ -71,8 +71,7 @@ def explain(
     asked = np.flatnonzero(keys["entity_id"].gather(evidence.rows).is_in(list(entity_ids)).to_numpy())
     today = evidence.frame[asked * len(chain.dates) + last]
     rows = pl.concat(
-        _of_rule(item, evidence, today, asked, window, policy)
-        for item in judge(evidence, entity_type, policy)
+        _of_rule(item, today, asked, window, policy) for item in judge(evidence, entity_type, policy)
     )
     decided = decide(inputs, entity_type, [date], policy).select(
         "config_id", "entity_id", "recommendation_type", "blocked_by", "plan_reason"
@@ -86,7 +85,7 @@ def explain(
 
 
 def _of_rule(
-    item: Judged, evidence: Evidence, today: pl.DataFrame, asked: np.ndarray, window: Window, policy: Policy
+    item: Judged, today: pl.DataFrame, asked: np.ndarray, window: Window, policy: Policy
 ) -> pl.DataFrame:
     last = window.end - 1
     verdict = item.rule.judge(policy)
