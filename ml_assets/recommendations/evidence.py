@@ -82,7 +82,7 @@ def gather(
     }
     interesting = _may_be_decided(whole, policy)
     if entity_type.parent is not None:
-        columns, more = _against_siblings(known, entity_type, judged, policy)
+        columns, more = _against_siblings(known, entity_type, judged, policy, of_all=wanted is not None)
         whole |= columns
         interesting |= more
     if entity_type is EntityType.ADSET:
@@ -149,21 +149,15 @@ def _longer_record(own: LevelEstimates, at: IntArray, policy: Policy) -> Posteri
 
 
 def _against_siblings(
-    known: TreeEstimates, entity_type: EntityType, judged: np.ndarray, policy: Policy
+    known: TreeEstimates, entity_type: EntityType, judged: np.ndarray, policy: Policy, *, of_all: bool
 ) -> tuple[Columns, np.ndarray]:
     """Rank among siblings and, for ads, the value of a test; and who is worth looking at for it."""
     own, at = known.levels[entity_type], known.at
     level = own.level
     delivering = window_sum(level.values["impressions"] > 0, at, WEEK) >= SIBLING_MIN_DAYS
     eligible = delivering & own.seeks_leads[:, None] & (own.target > 0)
-    against = compare(
-        own.rate,
-        own.expected,
-        eligible,
-        level.parent,
-        min(policy.winner, policy.pause_worst),
-        policy.withdraw,
-    )
+    bar, floor = (0.0, 0.0) if of_all else (min(policy.winner, policy.pause_worst), policy.withdraw)
+    against = compare(own.rate, own.expected, eligible, level.parent, bar, floor)
     columns: Columns = {
         "p_best": against.best,
         "p_worst": against.worst,
