@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,7 +135,11 @@ def _decided(
     tree = as_known_then(tree, inputs.revisions, len(dates))
     known = estimate(inputs.figures, entity_type, dates, tree=tree)
     state = states(inputs.figures, tree, dates)
-    levels = [_level(inputs, known, level, dates, policy, state) for level in entity_type.path]
+    # The levels do not know of each other yet, and numpy and scipy leave the interpreter to others.
+    with ThreadPoolExecutor(len(entity_type.path)) as pool:
+        levels = list(
+            pool.map(lambda level: _level(inputs, known, level, dates, policy, state), entity_type.path)
+        )
     if not sum(level.place.size for level in levels):
         return empty(DECISIONS)
     room = budget_room(inputs.figures, tree, dates)
@@ -195,6 +200,7 @@ OPTIONAL = {
     for name in (
         "p_best", "p_worst", "p_beats", "uplift", "siblings", "others_mean", "rival_spend_7d", "p_differs",
         "test_leads", "test_money", "test_gain", "test_cost", "fatigue_score", "overlap", "p_fell",
+        "p_dear_child", "p_dear_child_on_record",
         "lead_rate_change", "ctr_change", "ctr_vs_parent", "cvr_vs_parent", "share_of_parent_spend",
     )
 } | {name: pl.String() for name in ("rival_id", "fatigue_verdict", "overlap_with")}  # fmt: skip

@@ -28,6 +28,7 @@ from ml_assets.features.trends import below_probability, lead_weeks, weekly_move
 from ml_assets.features.windows import WEEK, visible_spend
 from ml_assets.metrics import MICROS
 from ml_assets.recommendations.policy import Policy
+from ml_assets.recommendations.rules import DECIDED
 from ml_assets.recommendations.siblings import NOBODY, compare, value_of_test
 from ml_assets.recommendations.states import OWNERS, LevelState
 
@@ -170,7 +171,10 @@ def _against_siblings(
     interesting |= np.any(np.nan_to_num(against.worst) >= policy.pause_worst, axis=1)
     if entity_type is EntityType.AD:
         leads = np.nan_to_num(own.leads)
-        value = value_of_test(own.rate, leads, against.rival)
+        traffic = window_sum(level.values["impressions"], at, WEEK)
+        open_still = (against.beats >= DECIDED) & (against.beats <= policy.winner)
+        thought_of = judged & open_still & (traffic >= policy.test_impressions)
+        value = value_of_test(own.rate, leads, against.rival, thought_of)
         ids = np.append(level.keys["entity_id"].to_numpy(), "")
         with_rival = against.rival != NOBODY
         spend = window_sum(level.values["spend"], at, WEEK) / MICROS
@@ -178,7 +182,6 @@ def _against_siblings(
         of_rival = np.where(with_rival, spend[against.rival, column], np.nan)
         mean = own.rate.mean
         per_lead = own.target / np.where(with_rival, (mean + mean[against.rival, column]) / 2, np.nan)
-        traffic = window_sum(level.values["impressions"], at, WEEK)
         columns |= {
             "rival_id": ids[against.rival],
             "rival_spend_7d": of_rival,
@@ -191,7 +194,7 @@ def _against_siblings(
         }
         pays = columns["test_gain"] * policy.test_weeks > columns["test_cost"]
         ends = columns["test_money"] <= policy.test_weeks * (spend + of_rival)
-        columns["test_pays"] = pays & ends & (traffic >= policy.test_impressions) & judged
+        columns["test_pays"] = pays & ends
         interesting |= columns["test_pays"].any(axis=1)
     return columns, interesting
 
@@ -315,16 +318,22 @@ def _posterior_columns(own: LevelEstimates, record: Posterior, rows: IntArray, p
     def dearer_on_record(cpl: float) -> FloatArray:
         return np.where(judged, gammainc(longer_shape, longer_rate / cpl), np.nan)
 
+    level = own.level.entity_type
+    of_level: Columns = {}
+    if level is not EntityType.CAMPAIGN:
+        of_level["p_dear_child"] = dearer(policy.child_pause_cpl)
+        of_level["p_dear_child_on_record"] = dearer_on_record(policy.child_pause_cpl)
+    if level is not EntityType.AD:
+        of_level["p_dear_decrease"] = dearer(policy.budget_decrease_cpl)
+        of_level["p_dear_decrease_on_record"] = dearer_on_record(policy.budget_decrease_cpl)
+    if level is EntityType.ADSET:
+        of_level["p_cheap_expansion"] = cheaper(policy.expansion_cpl)
+        of_level["p_dear_narrowing"] = dearer(policy.narrowing_cpl)
     return {
+        **of_level,
         "p_cheap_scale_up": cheaper(policy.scale_up_cpl),
-        "p_cheap_expansion": cheaper(policy.expansion_cpl),
-        "p_dear_decrease": dearer(policy.budget_decrease_cpl),
         "p_dear_pause": dearer(policy.pause_cpl),
-        "p_dear_child": dearer(policy.child_pause_cpl),
-        "p_dear_narrowing": dearer(policy.narrowing_cpl),
-        "p_dear_decrease_on_record": dearer_on_record(policy.budget_decrease_cpl),
         "p_dear_pause_on_record": dearer_on_record(policy.pause_cpl),
-        "p_dear_child_on_record": dearer_on_record(policy.child_pause_cpl),
         "shape": shape,
         "rate": rate,
         "prior_mean": own.rate.prior_mean[rows],

@@ -80,10 +80,10 @@ class Policy:
     withdraw: float = _probability(0.60, "own_data", "A rule's probability below which it is withdrawn", 0.5)
 
     older_days: int = _count(
-        28, "days", "Days before the 14 of the estimate that make the longer record", 1, 56
+        42, "days", "Days before the 14 of the estimate that make the longer record", 1, 56
     )
     older_weight: float = _fraction(
-        0.75, "own_data", "Weight of those days: how far a lead rate stays what it was"
+        1.0, "own_data", "Weight of those days: how far a lead rate stays what it was"
     )
 
     scale_up: float = _probability(0.975, "own_data", "SCALE_UP: P(CPL < T) at least")

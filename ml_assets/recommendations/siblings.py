@@ -138,14 +138,14 @@ class TestValue:
     """P(the two differ by more than a tenth)."""
 
 
-def value_of_test(rates: Posterior, leads: FloatArray, rival: IntArray) -> TestValue:
-    """The value of information of a test of each entity against its rival.
+def value_of_test(rates: Posterior, leads: FloatArray, rival: IntArray, where: np.ndarray) -> TestValue:
+    """The value of information of a test of each entity against its rival, `where` one is thought of.
 
     Expected gain E[max(0, D)], D = own rate - rival's, by the normal approximation with the moments of the
     Gamma posteriors (Raiffa and Schlaifer 1961, unit normal loss). Leads per arm: two Poisson counts a and b
     at equal exposure tell a log ratio with variance 1/a + 1/b.
     """
-    met = rival != NOBODY
+    met = (rival != NOBODY) & where
     date = np.broadcast_to(np.arange(rival.shape[1]), rival.shape)[met]
     other = rival[met]
     shape, rate = rates.shape[met], rates.rate[met]
