@@ -78,7 +78,7 @@ class Past:
         """
         import polars as pl
 
-        from ml_assets.recommendations.decide import chains
+        from ml_assets.recommendations.chains import chains
 
         for chain in chains(dates):
             looked_at: list[dt.date] = []

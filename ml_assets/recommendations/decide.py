@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.special import gammainc, gammainccinv
 
 from ml_assets.entities import LEVELS, EntityType
-from ml_assets.features.compute import data_as_of
 from ml_assets.features.estimates import TreeEstimates, estimate, grid_for
 from ml_assets.features.grid import FloatArray, IntArray, TreeGrid, as_known_then
-from ml_assets.frames import empty, fill_missing
+from ml_assets.frames import empty
 from ml_assets.local_days import local_date, zones_of
+from ml_assets.recommendations.chains import CHAIN_DAYS, Chain, chains
 from ml_assets.recommendations.changes import changes_by_type
 from ml_assets.recommendations.evidence import Evidence, gather
+from ml_assets.recommendations.finish import finished
 from ml_assets.recommendations.frames import DECISIONS, GUARDS, PLAN_REASONS, TYPES
 from ml_assets.recommendations.guards import with_guards
 from ml_assets.recommendations.impact import with_impact
@@ -27,36 +27,10 @@ from ml_assets.recommendations.rules import GIVES_WAY, RULES
 from ml_assets.recommendations.standing import Judged, TypeStanding, Window, combine, judge
 from ml_assets.recommendations.states import LevelState, budget_room, states
 
-CHAIN_DAYS = 21
-"""A chain begins at the start of the three weeks before those of a date, so that neighbours share it."""
-
 MOST_CELLS = 4_000_000
 """Entities x dates estimated at once; bounds the memory of a long range."""
 
-_MOST_TURN_LEADS = 200
 _ENTITY = ["config_id", "entity_type", "entity_id"]
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Dates that are replayed together, and those of them that were asked for."""
-
-    start: dt.date
-    asked: tuple[dt.date, ...]
-
-    @property
-    def dates(self) -> list[dt.date]:
-        """Every date from the start to the last one asked for."""
-        return [self.start + dt.timedelta(days=d) for d in range((self.asked[-1] - self.start).days + 1)]
-
-
-def chains(dates: Sequence[dt.date]) -> list[Chain]:
-    """The chains of the asked dates; dates of the same three weeks share one."""
-    starts: dict[dt.date, list[dt.date]] = {}
-    for day in sorted(set(dates)):
-        start = dt.date.fromordinal((day.toordinal() // CHAIN_DAYS - 1) * CHAIN_DAYS)
-        starts.setdefault(start, []).append(day)
-    return [Chain(start, tuple(asked)) for start, asked in starts.items()]
 
 
 def decide(
@@ -148,7 +122,7 @@ def _decided(
         _replayed(inputs, known, levels, chain, _window(chain, dates), room, changes, policy)
         for chain in asked
     ]
-    return _finished(pl.concat(found), inputs, policy)
+    return finished(pl.concat(found), inputs.figures.metrics, policy)
 
 
 def _window(chain: Chain, dates: list[dt.date]) -> Window:
@@ -438,74 +412,4 @@ def _names_of(levels: list[_Level], candidates: Candidates) -> pl.DataFrame:
     numbered = _numbered(levels).with_columns(above_number=pl.Series(candidates.entity))
     return numbered.select("above_number", above_type="entity_type", above_id="entity_id").unique(
         "above_number", keep="first", maintain_order=True
-    )
-
-
-def _finished(frame: pl.DataFrame, inputs: DecisionInputs, policy: Policy) -> pl.DataFrame:
-    """The rows in the schema `DECISIONS`, at most `policy.candidates` of an entity and date."""
-    if frame.is_empty():
-        return empty(DECISIONS)
-    day = ["config_id", "entity_id", "recommendation_date"]
-    issued_first = pl.struct(
-        pl.col("was_detected").not_(),
-        pl.col("blocked_by").is_not_null(),
-        -pl.col("money_per_week").fill_null(0),
-    )
-    frame = frame.filter(issued_first.rank("ordinal").over(day) <= int(policy.candidates))
-    as_of = data_as_of(inputs.figures.metrics)
-    frame = frame.sort("recommendation_date").join_asof(
-        as_of,
-        left_on="recommendation_date",
-        right_on="date",
-        by="config_id",
-        strategy="backward",
-        check_sortedness=False,
-    )
-    record = pl.col("recommendation_type") == "REACTIVATE"
-    judged = pl.col("target_cpl").is_not_null()
-    frame = frame.with_columns(
-        data_as_of="generated_at",
-        expires_on=pl.col("recommendation_date").dt.offset_by(f"{int(policy.case_days)}d"),
-        leads=pl.when(record).then("record_leads").otherwise("leads").cast(pl.Int64),
-        spend=pl.when(record).then("record_spend").otherwise("spend"),
-        expected_leads=pl.when(record)
-        .then(pl.col("record_spend") / pl.col("target_cpl"))
-        .otherwise("expected_leads"),
-        paused_days=pl.when(record).then("paused_days").cast(pl.Int64),
-        delivery_days_14d=pl.col("delivery_days_14d").cast(pl.Int64),
-        siblings=pl.col("siblings").cast(pl.Int64),
-        siblings_cpl=pl.when(judged & (pl.col("others_mean") > 0)).then(
-            pl.col("target_cpl") / pl.col("others_mean")
-        ),
-    )
-    return fill_missing(_with_turning_points(frame, policy), DECISIONS)
-
-
-def _with_turning_points(frame: pl.DataFrame, policy: Policy) -> pl.DataFrame:
-    """turn_leads and turn_spend: what would take the probability of the rule below its lower threshold."""
-    above = {
-        "hopeless_cpl": policy.pause_cpl,
-        "high_cpl": policy.budget_decrease_cpl,
-        "dear_though_clicked": policy.narrowing_cpl,
-    }
-    below = {"low_cpl": 1.0, "solid_cpl": 1.0, "cheap_but_small": policy.expansion_cpl}
-    shape = frame["shape"].to_numpy().astype(np.float64)
-    rate = frame["rate"].to_numpy().astype(np.float64)
-    widening = frame["dispersion"].to_numpy().astype(np.float64)
-
-    def bound(of: dict[str, float]) -> FloatArray:
-        column = frame["rule"].replace_strict(of, default=None, return_dtype=pl.Float64)
-        return column.to_numpy().astype(np.float64)
-
-    dear, cheap = bound(above), bound(below)
-    leads = np.full(shape.size, np.nan)
-    for count in range(_MOST_TURN_LEADS, 0, -1):
-        turned = gammainc(shape + count / widening, rate / dear) < policy.withdraw
-        leads = np.where(turned, count, leads)
-        if not turned.any():
-            break
-    spend = widening * (cheap * gammainccinv(shape, policy.withdraw) - rate)
-    return frame.with_columns(
-        turn_leads=pl.Series(leads).fill_nan(None).cast(pl.Int64),
-        turn_spend=pl.Series(np.maximum(spend, 0.0)).fill_nan(None) * pl.col("target_cpl"),
     )

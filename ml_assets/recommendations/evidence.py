@@ -20,7 +20,6 @@ from ml_assets.features.estimates import ESTIMATE_DAYS, LevelEstimates, TreeEsti
 from ml_assets.features.fatigue import fatigue_columns
 from ml_assets.features.grid import FloatArray, IntArray, LevelGrid, window_sum
 from ml_assets.features.inputs import FeatureInputs
-from ml_assets.features.maturity import LAST_AGE
 from ml_assets.features.overlap import overlap_columns
 from ml_assets.features.shrinkage import Posterior
 from ml_assets.features.states import entity_states
@@ -28,17 +27,13 @@ from ml_assets.features.trends import below_probability, lead_weeks, weekly_move
 from ml_assets.features.windows import WEEK, visible_spend
 from ml_assets.metrics import MICROS
 from ml_assets.recommendations.policy import Policy
+from ml_assets.recommendations.records import PAUSED_LOOKBACK, Columns, longer_record, record_columns
 from ml_assets.recommendations.rules import DECIDED
 from ml_assets.recommendations.siblings import NOBODY, compare, value_of_test
 from ml_assets.recommendations.states import OWNERS, LevelState
 
 SIBLING_MIN_DAYS = 3
 """Delivery days in 7 from which siblings are compared."""
-
-PAUSED_LOOKBACK = 60
-"""Days in which a paused entity must have delivered to be thought of again."""
-
-Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ def gather(
     level = own.level
     judged = own.seeks_leads[:, None] & (own.target > 0) & ~is_under_floor(own)
     cheap = np.where(judged, gammaincc(own.rate.shape, own.rate.rate), np.nan)
-    record = _longer_record(own, at, policy)
+    record = longer_record(own, at, policy)
     on_record = np.where(judged, gammaincc(record.shape, record.rate), np.nan)
     whole: Columns = {
         "p_cheap": cheap,
@@ -103,7 +98,7 @@ def gather(
     part = level.take(rows)
     columns = {name: values[rows] for name, values in whole.items()}
     columns |= _posterior_columns(own, record, rows, policy)
-    columns |= _plain_columns(known, part, own, rows)
+    columns |= _plain_columns(known, part, own, rows, ESTIMATE_DAYS + int(policy.older_days))
     if entity_type is not EntityType.AD and "p_fell" not in columns:
         columns |= _fall_columns(known, entity_type, policy, rows)
     if entity_type is EntityType.ADSET:
@@ -114,7 +109,7 @@ def gather(
         columns["spend_7d"], WEEK * budget, out=np.full_like(budget, np.nan), where=budget > 0
     )
     columns["attribution_changed"] = attribution_breaks(figures, part, dates)
-    columns |= _record_columns(own, part, rows, at, int(policy.reactivate_record_days))
+    columns |= record_columns(own, part, rows, at, int(policy.reactivate_record_days))
     frame = _lay_out(part, dates, columns).with_columns(row=pl.lit(pl.Series(np.repeat(rows, len(dates)))))
     return Evidence(own, rows, tuple(dates), _with_frequency(frame, figures.metrics, entity_type))
 
@@ -125,28 +120,6 @@ def _may_be_decided(columns: Columns, policy: Policy) -> np.ndarray:
     dear = min(policy.budget_decrease, policy.pause, policy.pause_worst_above_target, policy.narrowing)
     bars = {"p_cheap": cheap, "p_dear": dear, "p_dear_on_record": dear}
     return np.any([np.nan_to_num(columns[name]) >= bar for name, bar in bars.items()], axis=(0, 2))
-
-
-def _longer_record(own: LevelEstimates, at: IntArray, policy: Policy) -> Posterior:
-    """The posterior of 14 days with the days before added at `older_weight`: what accumulates.
-
-    A power prior (Ibrahim and Chen 2000): older counts and exposure enter with a weight below one, since the
-    rate may have moved since.
-    """
-    days = int(policy.older_days)
-    level = own.level.where_known("leads")
-    counted = own.seeks_leads[:, None] & (own.target > 0)
-    weight = np.where(counted, policy.older_weight / own.dispersion, 0.0)
-    leads = np.nan_to_num(level.window("leads", at, days, shift=ESTIMATE_DAYS))
-    spend = level.window("spend", at, days, shift=ESTIMATE_DAYS)
-    expected = np.divide(spend, own.target, out=np.zeros_like(spend), where=own.target > 0)
-    rate = own.rate
-    return Posterior(
-        shape=rate.shape + weight * leads,
-        rate=rate.rate + weight * expected,
-        prior_shape=rate.prior_shape,
-        prior_mean=rate.prior_mean,
-    )
 
 
 def _against_siblings(
@@ -334,6 +307,8 @@ def _posterior_columns(own: LevelEstimates, record: Posterior, rows: IntArray, p
         "p_cheap_scale_up": cheaper(policy.scale_up_cpl),
         "p_dear_pause": dearer(policy.pause_cpl),
         "p_dear_pause_on_record": dearer_on_record(policy.pause_cpl),
+        "longer_shape": longer_shape,
+        "longer_rate": longer_rate,
         "shape": shape,
         "rate": rate,
         "prior_mean": own.rate.prior_mean[rows],
@@ -350,14 +325,18 @@ def _posterior_columns(own: LevelEstimates, record: Posterior, rows: IntArray, p
     }
 
 
-def _plain_columns(known: TreeEstimates, part: LevelGrid, own: LevelEstimates, rows: IntArray) -> Columns:
+def _plain_columns(
+    known: TreeEstimates, part: LevelGrid, own: LevelEstimates, rows: IntArray, longer: int
+) -> Columns:
     """Sums, shares and delivery of the entities of interest."""
     at = known.at
     impressions = part.window("impressions", at, WEEK)
     bound = part.window("reach_bound", at, WEEK)
     columns: Columns = {
         "spend_7d": part.window("spend", at, WEEK),
-        "spend": part.window("spend", at, 14),
+        "spend": part.window("spend", at, ESTIMATE_DAYS),
+        "longer_spend": part.window("spend", at, longer),
+        "longer_leads": np.nan_to_num(part.window("leads", at, longer)),
         "delivered": part.values["impressions"][:, at] > 0,
         "recently": window_sum(part.values["impressions"] > 0, at, RECENT_DAYS) > 0,
         "frequency_bound": np.divide(
@@ -407,58 +386,6 @@ def _against_parent(known: TreeEstimates, entity_type: EntityType, rows: IntArra
         ),
         "cvr_vs_parent": np.where(known_cvr, (shape / rate) / (above_shape / above_rate), np.nan),
     }
-
-
-def _record_columns(
-    own: LevelEstimates, part: LevelGrid, rows: IntArray, at: IntArray, record_days: int
-) -> Columns:
-    """The last days with delivery of entities that stand still: what they brought, how long they stand."""
-    shape = (rows.size, at.size)
-    delivered = part.values["impressions"] > 0
-    still = ~delivered[:, at]
-    days = np.arange(delivered.shape[1])
-    last = np.maximum.accumulate(np.where(delivered, days, -1), axis=1)[:, at]
-    place = np.flatnonzero(still.any(axis=1))
-    columns: Columns = {
-        name: np.full(shape, np.nan)
-        for name in ("record_leads", "record_spend", "record_days", "p_record", "record_shape", "record_rate")
-    }
-    columns["paused_days"] = np.where(still & (last >= 0), at[None, :] - last, 0).astype(np.float64)
-    if not place.size:
-        return columns
-    seen, end = delivered[place], last[place]
-    count = np.cumsum(seen, axis=1)
-    entity, day = np.nonzero(seen)
-    offset = np.r_[0, np.cumsum(seen.sum(axis=1))]
-    total = np.take_along_axis(count, np.maximum(end, 0), axis=1)
-    first_number = np.maximum(total - record_days, 0)
-    position = np.minimum(offset[:-1][:, None] + first_number, max(entity.size - 1, 0))
-    usable = still[place] & (end >= 0)
-    start = np.where(usable, day[position] if entity.size else 0, 0)
-    finish = np.where(usable, end + 1, 0)
-
-    def between(name: str) -> FloatArray:
-        running = np.zeros((place.size, delivered.shape[1] + 1))
-        np.cumsum(part.values[name][place], axis=1, out=running[:, 1:])
-        return np.take_along_axis(running, finish, axis=1) - np.take_along_axis(running, start, axis=1)
-
-    leads, spend = between("leads"), between("spend") / MICROS
-    at_target = own.target[rows][place]
-    widening = own.dispersion[rows][place]
-    prior_shape, prior_mean = own.rate.prior_shape[rows][place], own.rate.prior_mean[rows][place]
-    asked = usable & (at_target > 0) & (columns["paused_days"][place] <= LAST_AGE + PAUSED_LOOKBACK)
-    shape_now = prior_shape + leads / widening
-    rate_now = prior_shape / prior_mean + np.where(asked, spend / at_target, 0.0) / widening
-    for name, values in (
-        ("record_leads", leads),
-        ("record_spend", spend),
-        ("record_days", np.minimum(total, record_days).astype(np.float64)),
-        ("p_record", gammaincc(shape_now, rate_now)),
-        ("record_shape", shape_now),
-        ("record_rate", rate_now),
-    ):
-        columns[name][place] = np.where(asked, values, np.nan)
-    return columns
 
 
 def _lay_out(part: LevelGrid, dates: Sequence[dt.date], columns: Columns) -> pl.DataFrame:

@@ -11,7 +11,8 @@ from ml_assets.entities import EntityType
 from ml_assets.features.estimates import estimate, grid_for
 from ml_assets.features.grid import FloatArray, as_known_then
 from ml_assets.frames import KEY, Schema, conform, empty
-from ml_assets.recommendations.decide import chains, decide
+from ml_assets.recommendations.chains import chains
+from ml_assets.recommendations.decide import decide
 from ml_assets.recommendations.evidence import gather
 from ml_assets.recommendations.inputs import DecisionInputs
 from ml_assets.recommendations.policy import Policy

@@ -90,9 +90,10 @@ DECISIONS: Schema = {
     "cpl": pl.Float64(),  # posterior median of the true CPL
     "cpl_lo_80": pl.Float64(),
     "cpl_hi_80": pl.Float64(),
-    "leads": pl.Int64(),  # of 14 days (of the record for REACTIVATE)
-    "expected_leads": pl.Float64(),  # e of the same days
-    "spend": pl.Float64(),  # of the same days
+    "days": pl.Int64(),  # that leads, e, spend and the CPL with its interval cover: 14, or a longer record
+    "leads": pl.Int64(),
+    "expected_leads": pl.Float64(),  # e
+    "spend": pl.Float64(),
     "spend_7d": pl.Float64(),
     "maturity": pl.Float64(),
     "delivery_days_14d": pl.Int64(),

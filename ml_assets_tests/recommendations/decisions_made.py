@@ -59,6 +59,7 @@ NUMBERS: Row = {
     "cvr_vs_parent": 0.58765,
     "share_of_parent_spend": 0.12345,
     "paused_days": 12,
+    "days": 14,
     "rival_id": "a2",
     "test_leads": 11.2345,
     "test_money": 880.4321,

@@ -23,10 +23,11 @@ ACTIONS: Mapping[str, str] = {
 """Type -> what a program would do; the SCALE_UP of an ad is `make_room`."""
 
 INPUTS = (
-    "target_cpl", "cpl", "cpl_lo_80", "cpl_hi_80", "leads", "expected_leads", "spend", "spend_7d", "maturity",
-    "delivery_days_14d", "siblings", "siblings_cpl", "utilisation", "frequency", "fatigue_score",
-    "fatigue_verdict", "overlap", "overlap_with", "lead_rate_change", "ctr_change", "ctr_vs_parent",
-    "cvr_vs_parent", "share_of_parent_spend", "paused_days", "rival_id", "test_leads", "test_money",
+    "target_cpl", "cpl", "cpl_lo_80", "cpl_hi_80", "days", "leads", "expected_leads", "spend", "spend_7d",
+    "maturity", "delivery_days_14d", "siblings", "siblings_cpl", "utilisation", "frequency",
+    "fatigue_score", "fatigue_verdict", "overlap", "overlap_with", "lead_rate_change", "ctr_change",
+    "ctr_vs_parent", "cvr_vs_parent", "share_of_parent_spend", "paused_days", "rival_id", "test_leads",
+    "test_money",
 )  # fmt: skip
 """Columns of DECISIONS that a decision may rest on, as they stand in `reasoning.inputs` where known."""
 

@@ -91,9 +91,9 @@ PHRASES = {
     "do.shift_spend.plain": "move the spend of its ad set to this ad: pause or slow down the weaker ads"
     " beside it",
     # why
-    "why.record": "it brought {leads} for {spend} of spend in 14 days, against {expected_leads} to be"
+    "why.record": "it brought {leads} for {spend} of spend in {days}, against {expected_leads} to be"
     " expected at the target of {target_cpl}",
-    "why.good_record": "on its last {record_days} of delivery it brought {leads} for {spend} of spend,"
+    "why.good_record": "on its last {days} of delivery it brought {leads} for {spend} of spend,"
     " against {expected_leads} to be expected at the target of {target_cpl}",
     "why.paused": "it has been paused for {paused_days}",
     "why.below": "its true cost per lead is below {limit} with {probability} probability (80% interval"

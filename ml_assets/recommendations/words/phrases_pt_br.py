@@ -82,9 +82,9 @@ PHRASES = {
     " desacelerar os anúncios mais fracos ao lado dele",
     "do.shift_spend.plain": "direcionar o gasto do conjunto para este anúncio: pausar ou desacelerar os"
     " anúncios mais fracos ao lado dele",
-    "why.record": "{leads} com {spend} de gasto em 14 dias, quando o esperado na meta de"
+    "why.record": "{leads} com {spend} de gasto em {days}, quando o esperado na meta de"
     " {target_cpl} seria de {expected_leads}",
-    "why.good_record": "nos últimos {record_days} de veiculação, {leads} com {spend} de"
+    "why.good_record": "nos últimos {days} de veiculação, {leads} com {spend} de"
     " gasto, quando o esperado na meta de {target_cpl} seria de {expected_leads}",
     "why.paused": "a pausa já dura {paused_days}",
     "why.below": "o custo por lead real está abaixo de {limit} com {probability} de probabilidade (intervalo"

@@ -13,9 +13,6 @@ from ml_assets.recommendations.words.languages import Language, by_value, fill
 NAMES = ("name", "parent_name", "rival_name", "overlap_name", "above_name")
 """Placeholders that are columns of the frame already: quoted names."""
 
-RECORD_DAYS = 14
-"""Days that `leads`, `expected_leads` and `spend` of a decision cover."""
-
 _MONEY_EXACT = ("spend", "spend_7d", "budget", "budget_after", "target_cpl")
 _MONEY_ROUGH = ("cpl", "cpl_lo_80", "cpl_hi_80", "siblings_cpl", "cpl_after", "test_money", "turn_spend")
 _SHARES = (
@@ -109,7 +106,7 @@ def _counts(language: Language, policy: Policy) -> dict[str, pl.Expr]:
 
     expected = pl.col("expected_leads")
     wait_days = pl.max_horizontal(
-        pl.lit(policy.cooldown_hours / 24.0), policy.cooldown_leads * RECORD_DAYS / expected
+        pl.lit(policy.cooldown_hours / 24.0), policy.cooldown_leads * pl.col("days") / expected
     ).ceil()
     return {
         "leads": counted(pl.col("leads"), "leads"),
@@ -118,7 +115,7 @@ def _counts(language: Language, policy: Policy) -> dict[str, pl.Expr]:
         "turn_leads": counted(pl.col("turn_leads"), "more_leads"),
         "all_siblings": numbers.whole(pl.col("siblings") + 1, locale),
         "paused_days": counted(pl.col("paused_days"), "days"),
-        "record_days": counted(pl.lit(policy.reactivate_record_days), "days"),
+        "days": counted(pl.col("days"), "days"),
         # with hardly any spend the wait has no end that could be told
         "cooldown_days": pl.when(expected > 0, wait_days <= 60).then(counted(wait_days, "days")),  # noqa: PLR2004
         "frequency": numbers.estimate(pl.col("frequency"), locale),
