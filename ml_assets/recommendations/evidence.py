@@ -31,6 +31,7 @@ from ml_assets.recommendations.records import PAUSED_LOOKBACK, Columns, longer_r
 from ml_assets.recommendations.rules import DECIDED
 from ml_assets.recommendations.siblings import NOBODY, compare, value_of_test
 from ml_assets.recommendations.states import OWNERS, LevelState
+from ml_assets.recommendations.tracking import tracking_broke
 
 SIBLING_MIN_DAYS = 3
 """Delivery days in 7 from which siblings are compared."""
@@ -108,6 +109,7 @@ def gather(
     columns["utilisation"] = np.divide(
         columns["spend_7d"], WEEK * budget, out=np.full_like(budget, np.nan), where=budget > 0
     )
+    columns["tracking_broke"] = part.account.spread(tracking_broke(known))
     columns["attribution_changed"] = attribution_breaks(figures, part, dates)
     columns |= record_columns(own, part, rows, at, int(policy.reactivate_record_days))
     frame = _lay_out(part, dates, columns).with_columns(row=pl.lit(pl.Series(np.repeat(rows, len(dates)))))

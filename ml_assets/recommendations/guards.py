@@ -15,6 +15,9 @@ from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.rules import RULES, accumulated
 
 BUDGET_TYPES = ("SCALE_UP", "BUDGET_INCREASE", "BUDGET_DECREASE")
+LOOKS_DEAR = ("PAUSE", "BUDGET_DECREASE", "AUDIENCE_REVIEW", "AUDIENCE_NARROWING")
+"""Types that rest on leads that did not come."""
+
 INCREASES = ("SCALE_UP", "BUDGET_INCREASE")
 
 
@@ -87,7 +90,8 @@ def _first_guard(bounds: Bounds, policy: Policy) -> pl.Expr:
     guards = {
         "objective_not_leads": ~pl.col("seeks_leads"),
         "data_quality": pl.col("is_data_quality"),
-        "tracking": pl.col("is_tracking"),
+        "tracking": pl.col("is_tracking").fill_null(value=False)
+        | (pl.col("tracking_broke") & kind.is_in(LOOKS_DEAR)),
         "attribution_changed": pl.col("attribution_changed"),
         "learning": pl.col("is_learning") & (pl.col("expected_leads") < bounds.learning_factor * least),
         "recent_edit": pl.col("edited_recently"),
