@@ -68,7 +68,9 @@ def _draw(rows: "pl.DataFrame", account: dict[str, Any], title: str, blocked: bo
     console.print(Text(f"{title} (money in {account['currency'] or 'an unknown currency'}, a week)", "bold"))
     table = Table(box=None, pad_edge=False, header_style="dim", expand=True)
     last = "held back by" if blocked else "until" if is_plan else "state"
-    for heading in ("id", "level", "prio", "what to do", "sure", "money", "waiting", last):
+    # Rows of a plan are of one day, which the title says.
+    dated = () if is_plan else ("of",)
+    for heading in ("id", *dated, "level", "prio", "what to do", "sure", "money", "waiting", last):
         is_number = heading in {"prio", "sure", "money", "waiting"}
         table.add_column(
             heading,
@@ -81,6 +83,7 @@ def _draw(rows: "pl.DataFrame", account: dict[str, Any], title: str, blocked: bo
         end = text.clean(row["blocked_by"], "") if blocked else state_in_words(row, account["timezone"])
         table.add_row(
             row["id"][:SHORT],
+            *((str(row["recommendation_date"]),) if dated else ()),
             row["entity_type"],
             "" if row["priority"] is None else str(row["priority"]),
             text.clean(row["title"], row["recommendation_type"]),

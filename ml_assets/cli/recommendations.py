@@ -108,8 +108,11 @@ def _read(
         )
     if is_of_any_day:
         rows = read_recommendations(connection, config_ids, statuses=statuses, is_blocked=is_blocked)
-        case = pl.coalesce("case_id", "id")
-        return rows.filter(pl.int_range(pl.len()).over(case) == 0)
+        # One deed of a person reaches every row of a case, and the case before it where that ran on.
+        deed = ("config_id", "entity_type", "entity_id", "recommendation_type", "applied_at", "dismissed_at")
+        untouched = pl.all_horizontal(pl.col("applied_at", "dismissed_at").is_null())
+        case = pl.when(untouched).then(pl.coalesce("case_id", "id"))
+        return rows.filter(pl.int_range(pl.len()).over(*deed, case) == 0)
     newest = newest_dates(connection, config_ids)
     if newest.is_empty():
         raise NotReadyError(
@@ -245,14 +248,17 @@ def _act(
     reason: str | None,
 ) -> None:
     """Do it in one transaction, and say how the case stands now."""
+    from ml_assets.cli.accounts import accounts_frame
     from ml_assets.cli.recommendation_tables import state_in_words
 
     with open_database() as engine, engine.begin() as connection:
         case = do(connection, recommendation, person(by), None, reason)
+        accounts = accounts_frame(connection, active_only=False)
     row = case.row
+    zones = dict(accounts.select("config_id", "timezone").rows())
     if not case.has_changed:
         note("It was like that already; nothing has changed.")
-    say(f"{row['id'][:8]} {row['title'] or row['recommendation_type']}: {state_in_words(row)}.")
+    say(f"{row['id'][:8]} {row['title'] or row['recommendation_type']}: {state_in_words(row, zones.get(row['config_id']))}.")
 
 
 # -------------------------------------------------------------------------------------------- why

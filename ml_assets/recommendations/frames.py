@@ -47,6 +47,7 @@ PLAN_REASONS = {
     "budget": "no budget is freed or left to pay for it",
     "no_gain": "after diminishing returns it would not pay",
     "below_the_fold": "the day's list is full with what is worth more",
+    "unsure_now": "it was sure enough some days ago, but is not on this date",
     "quiet": "it was given and withdrawn within the last days",
     "dismissed": "it was dismissed, and the evidence has not grown by half",
 }

@@ -255,7 +255,11 @@ def _plan(candidates: Candidates, look: Look, state: _State, date: int, policy: 
 
 
 def _stay_quiet(look: Look, state: _State, day: _Day, date: int, policy: Policy) -> None:
-    """Hold back what ended lately, until time has passed or the evidence grew; then it must enter anew."""
+    """Hold back what ended lately, until time has passed or the evidence grew.
+
+    What is given, for the first time or again, must be as sure on that very date as the rule asks: one that
+    was held back by a guard meanwhile may have become less so.
+    """
     ended = state.ended > _NEVER
     days = np.select(
         [state.ended_as == DISMISSED, state.ended_as == APPLIED],
@@ -264,9 +268,10 @@ def _stay_quiet(look: Look, state: _State, day: _Day, date: int, policy: Policy)
     )
     grown = (state.ended_as == DISMISSED) & (look.weight >= policy.evidence_growth * state.ended_weight)
     resting = (date - state.ended < days) & ~grown
-    held = ended & ~state.standing & (resting | ~look.enters)
+    held = ended & ~state.standing & resting
     day.block(held & (state.ended_as == DISMISSED), _PLAN, "dismissed")
     day.block(held, _PLAN, "quiet")
+    day.block(~state.standing & ~look.enters, _PLAN, "unsure_now")
 
 
 def _heed_levels_above(

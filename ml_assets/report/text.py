@@ -47,7 +47,10 @@ def share(value: float | None, digits: int = 0) -> str:
 def probability(value: float | None) -> str:
     """A probability as a percentage, rounded down: nothing short of certain is called certain."""
     # A threshold such as 0.6 must not fall below itself in binary.
-    return DASH if value is None else f"{math.floor(value * 1000 + 1e-6) / 10:.1f} %"
+    if value is None:
+        return DASH
+    told = math.floor(value * 1000 + 1e-6) / 10
+    return f"{min(told, 99.9) if value < 1 else told:.1f} %"
 
 
 def interval(middle: float | None, low: float | None, high: float | None, form: Any = money) -> str:  # noqa: ANN401 - any formatting function

@@ -107,7 +107,7 @@ PHRASES = {
     " others about {siblings_cpl}",
     "why.tired": "its click-through rate is a fifth or more below its best with {fatigue} probability, and"
     " the ad itself is the cause",
-    "why.seen": "each person saw it {frequency} times in 7 days on average",
+    "why.seen": "each person saw it at least {frequency} times in 7 days on average",
     "why.lead_rate": "its lead rate changed by {lead_rate_change} from one week to the next; that it fell by"
     " {review_fall} or more is {probability} probable",
     "why.ctr_held": "its click-through rate changed by {ctr_change}, so people still click but no longer"
@@ -125,15 +125,19 @@ PHRASES = {
     "impact.leads": "{leads_change} leads (80% interval {leads_lo_80} to {leads_hi_80})",
     "impact.leads.plain": "{leads_change} leads",
     "impact.spend": "{spend_change} of spend",
+    "impact.spend.same": "the same spend",
     "impact.cpl": "a cost per lead of {cpl_after}",
-    "impact.money": "a net gain of {money} (80% interval {money_lo_80} to {money_hi_80})",
-    "impact.money.plain": "a net gain of {money}",
+    "impact.money": "a net gain of {money} (80% interval {money_lo_80} to {money_hi_80}) with leads valued"
+    " at the target",
+    "impact.money.plain": "a net gain of {money} with leads valued at the target",
     "impact.waiting": "each week of waiting costs about {waiting}",
     # what would change our mind
     "turn.leads": "withdrawn if that probability falls below {withdraws_below}: {turn_leads} without further"
     " spend would do that",
     "turn.spend": "withdrawn if that probability falls below {withdraws_below}: {turn_spend} more spend"
     " without a lead would do that",
+    "turn.longer_record": "withdrawn if the last {estimate_days} alone make that less than {withdraws_below}"
+    " probable: {turn_leads} without further spend would do that",
     "turn": "withdrawn if that probability falls below {withdraws_below}",
     "turn.undecided": "withdrawn once one of the two ads is clearly better",
     "turn.audience_overlap": "withdrawn if the overlap falls below {withdraws_below}",
@@ -186,6 +190,7 @@ PHRASES = {
     "plan.budget": "no budget is freed elsewhere or left to pay for it",
     "plan.no_gain": "each further unit of budget brings fewer leads, and here it would no longer pay",
     "plan.below_the_fold": "a day's list holds at most {issued_per_day} actions, and others are worth more",
+    "plan.unsure_now": "it was sure enough some days ago, but at {probability} it no longer is",
     "plan.quiet": "it was advised and withdrawn within the last {quiet_days} days; it comes back from"
     " {quiet_until} on if it still holds",
     "plan.dismissed": "it was dismissed; it comes back by {dismissed_until}, or once the evidence has grown"

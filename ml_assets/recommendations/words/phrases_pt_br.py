@@ -98,7 +98,7 @@ PHRASES = {
     " dos demais, de cerca de {siblings_cpl}",
     "why.tired": "a taxa de cliques está um quinto ou mais abaixo da sua melhor fase com {fatigue} de"
     " probabilidade, e a causa é a fadiga do criativo",
-    "why.seen": "em média, cada pessoa viu isto {frequency} vezes em 7 dias",
+    "why.seen": "em média, cada pessoa foi alcançada ao menos {frequency} vezes em 7 dias",
     "why.lead_rate": "a taxa de leads variou {lead_rate_change} de uma semana para a outra; a probabilidade"
     " de ela ter caído {review_fall} ou mais é de {probability}",
     "why.ctr_held": "a taxa de cliques variou {ctr_change}: as pessoas ainda clicam, mas já não viram leads",
@@ -114,14 +114,18 @@ PHRASES = {
     "impact.leads": "{leads_change} leads (intervalo de 80%: {leads_lo_80} a {leads_hi_80})",
     "impact.leads.plain": "{leads_change} leads",
     "impact.spend": "{spend_change} de gasto",
+    "impact.spend.same": "o mesmo gasto",
     "impact.cpl": "custo por lead de {cpl_after}",
-    "impact.money": "ganho líquido de {money} (intervalo de 80%: {money_lo_80} a {money_hi_80})",
-    "impact.money.plain": "ganho líquido de {money}",
+    "impact.money": "ganho líquido de {money} (intervalo de 80%: {money_lo_80} a {money_hi_80}) com os"
+    " leads avaliados pela meta",
+    "impact.money.plain": "ganho líquido de {money} com os leads avaliados pela meta",
     "impact.waiting": "cada semana de espera custa cerca de {waiting}",
     "turn.leads": "a recomendação deixa de valer se essa probabilidade cair abaixo de {withdraws_below}:"
     " isso aconteceria com {turn_leads} sem novo gasto",
     "turn.spend": "a recomendação deixa de valer se essa probabilidade cair abaixo de {withdraws_below}:"
     " isso aconteceria com mais {turn_spend} de gasto sem nenhum lead",
+    "turn.longer_record": "a recomendação deixa de valer se os últimos {estimate_days}, sozinhos, indicarem"
+    " menos de {withdraws_below} de probabilidade: isso aconteceria com {turn_leads} sem novo gasto",
     "turn": "a recomendação deixa de valer se essa probabilidade cair abaixo de {withdraws_below}",
     "turn.undecided": "a recomendação deixa de valer assim que um dos dois anúncios for claramente melhor",
     "turn.audience_overlap": "a recomendação deixa de valer se a sobreposição cair abaixo de"
@@ -173,6 +177,7 @@ PHRASES = {
     "plan.budget": "nenhum orçamento foi liberado ou sobra para pagar por isso",
     "plan.no_gain": "cada unidade a mais de orçamento traz menos leads, e aqui isso já não compensaria",
     "plan.below_the_fold": "a lista do dia tem no máximo {issued_per_day} ações, e outras valem mais",
+    "plan.unsure_now": "havia certeza suficiente há alguns dias, mas hoje, com {probability}, não há mais",
     "plan.quiet": "a recomendação foi feita e retirada nos últimos {quiet_days} dias; ela volta a partir de"
     " {quiet_until} se ainda valer",
     "plan.dismissed": "a recomendação foi dispensada; ela volta até {dismissed_until} ou assim que as"

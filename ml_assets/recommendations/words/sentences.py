@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from ml_assets.entities import LEVELS
+from ml_assets.features.estimates import ESTIMATE_DAYS
 from ml_assets.recommendations.frames import GUARDS, PLAN_REASONS, TYPES
 from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.words.languages import Language, by_value, fill, first_known
@@ -121,9 +122,10 @@ def _action(phrases: _Phrases) -> pl.Expr:
 
 
 def _why(phrases: _Phrases, policy: Policy) -> pl.Expr:
-    seen_often = (pl.col("rule") == "fatigue") | (pl.col("frequency") >= policy.expansion_frequency)
+    # A creative may tire people who saw it once: how often is told where it is part of the reason.
+    often = pl.when(pl.col("rule") == "fatigue").then(policy.refresh_frequency).otherwise(policy.expansion_frequency)
     telling = {
-        "why.seen": seen_often,
+        "why.seen": pl.col("frequency") >= often,
         "why.unspent": pl.col("utilisation") < policy.expansion_utilisation,
     }
     clauses = {key: phrases.said(key) for keys in WHY.values() for key in keys}
@@ -133,14 +135,20 @@ def _why(phrases: _Phrases, policy: Policy) -> pl.Expr:
 
 def _impact(phrases: _Phrases) -> pl.Expr:
     kinds = ("leads", "spend", "cpl", "money")
-    parts = _joined([phrases.said(f"impact.{kind}") for kind in kinds], ", ")
+    said = {kind: phrases.said(f"impact.{kind}") for kind in kinds}
+    same = pl.when(pl.col("spend_per_week") == 0).then(phrases.said("impact.spend.same"))
+    parts = _joined([*(said | {"spend": pl.coalesce(same, said["spend"])}).values()], ", ")
     return _joined([phrases.said("impact", parts=parts), phrases.said("impact.waiting")], "; ")
 
 
 def _turn(phrases: _Phrases) -> pl.Expr:
     ordinary = first_known(phrases.said(key) for key in ("turn.leads", "turn.spend", "turn"))
     rules = [rule for rule in WHY if f"turn.{rule}" in phrases]
-    return pl.coalesce(by_value("rule", {rule: phrases.said(f"turn.{rule}") for rule in rules}), ordinary)
+    of_rule = by_value("rule", {rule: phrases.said(f"turn.{rule}") for rule in rules})
+    # A longer record holds a pause or a cut only as long as the last days do not object.
+    on_longer = pl.col("rule").is_in(["hopeless_cpl", "high_cpl"]) & (pl.col("days") > ESTIMATE_DAYS)
+    longer = pl.when(on_longer).then(phrases.said("turn.longer_record"))
+    return pl.coalesce(of_rule, longer, ordinary)
 
 
 def _reason(phrases: _Phrases) -> pl.Expr:

@@ -6,6 +6,7 @@ import polars as pl
 
 from ml_assets.classification.classify import ATTRIBUTION_BREAK_DAYS
 from ml_assets.entities import LEVELS
+from ml_assets.features.estimates import ESTIMATE_DAYS
 from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.words import numbers
 from ml_assets.recommendations.words.languages import Language, by_value, fill
@@ -116,6 +117,7 @@ def _counts(language: Language, policy: Policy) -> dict[str, pl.Expr]:
         "all_siblings": numbers.whole(pl.col("siblings") + 1, locale),
         "paused_days": counted(pl.col("paused_days"), "days"),
         "days": counted(pl.col("days"), "days"),
+        "estimate_days": counted(pl.lit(ESTIMATE_DAYS), "days"),
         # with hardly any spend the wait has no end that could be told
         "cooldown_days": pl.when(expected > 0, wait_days <= 60).then(counted(wait_days, "days")),  # noqa: PLR2004
         "frequency": numbers.estimate(pl.col("frequency"), locale),
