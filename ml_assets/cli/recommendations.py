@@ -258,7 +258,8 @@ def _act(
     zones = dict(accounts.select("config_id", "timezone").rows())
     if not case.has_changed:
         note("It was like that already; nothing has changed.")
-    say(f"{row['id'][:8]} {row['title'] or row['recommendation_type']}: {state_in_words(row, zones.get(row['config_id']))}.")
+    state = state_in_words(row, zones.get(row["config_id"]))
+    say(f"{row['id'][:8]} {row['title'] or row['recommendation_type']}: {state}.")
 
 
 # -------------------------------------------------------------------------------------------- why

@@ -1,7 +1,7 @@
 """Why, and why not: what is stored of one entity on one day, and what every rule says of it."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,38 @@ if TYPE_CHECKING:
 
 MAX_CANDIDATES = 8
 """How many entities a sentence names that a text could mean."""
+
+NOT_ASKED = {
+    "not_running": "it does not run",
+    "not_paused": "it is not paused",
+    "no_delivery_today": "it did not deliver on this day",
+}
+"""Conditions of `explain` under which a rule is not asked of an entity."""
+
+FAR = (None, "probability")
+"""Conditions of `explain` that say no more than how far the probability is."""
+
+MISSING = {
+    "too_little_data": "too little data",
+    "likely_well_below_target": "not likely enough to be well below the target",
+    "leads_not_falling": "its leads are falling",
+    "longer_record_agrees": "the longer record does not agree",
+    "enough_expected_leads": "it spent too little to expect leads",
+    "likely_above_target": "not sure enough to be above the target",
+    "enough_leads": "too few leads",
+    "margin_over_siblings": "too little ahead of its siblings",
+    "paused_lately": "paused too long ago",
+    "tired_or_shown_often": "neither tired nor shown too often",
+    "click_rate_steady": "fewer people click, too",
+    "small_share_of_spend": "it has its share of the spend already",
+    "audience_used_up_or_budget_left": "its audience is not used up and its budget is spent",
+    "clicked_like_parent": "it is clicked less than the campaign",
+    "converts_less_than_parent": "its clicks become leads about as often as the campaign's",
+    "behind_its_rival": "there is no ad beside it that likely beats it",
+    "knowing_pays": "knowing which ad is better would not pay",
+    "no_winner_yet": "there is a winner already",
+}
+"""Other conditions of `explain` that may fail -> what is missing, in words."""
 
 
 def explain_entity(
@@ -168,6 +200,7 @@ def _print_rules(rules: "pl.DataFrame") -> None:
             no_wrap=is_number,
             ratio={"rule": 3, "for": 3, "verdict": 6}.get(heading),
         )
+    in_force = set(rules.filter("is_in_force")["recommendation_type"])
     for row in rules.sort(
         "is_in_force", "is_met", "probability", descending=True, nulls_last=True
     ).to_dicts():
@@ -176,31 +209,40 @@ def _print_rules(rules: "pl.DataFrame") -> None:
             row["recommendation_type"],
             text.probability(row["probability"]),
             text.probability(row["enters_at"]),
-            verdict(row),
+            verdict(row, in_force),
         )
     console.print(table)
 
 
-def verdict(row: dict[str, Any]) -> str:
-    """What a rule says of the entity, in a few words: advised, held back, not met and how far it is."""
+def verdict(row: dict[str, Any], in_force: Collection[str] = ()) -> str:
+    """What a rule says of the entity, in a few words: advised, held back, not met and how far it is.
+
+    `in_force` are the recommendation types that hold for the entity: some give way to another.
+    """
     from ml_assets.recommendations.frames import PLAN_REASONS
+    from ml_assets.recommendations.rules import GIVES_WAY
 
     if row["is_in_force"]:
-        if row["blocked_by"] is None:
-            return "advised"
+        stronger = GIVES_WAY.get(row["recommendation_type"])
+        if stronger in in_force:
+            return f"holds, but gives way to {stronger}"
         reason = PLAN_REASONS.get(row["plan_reason"] or "", "")
-        return f"holds, but held back by {row['blocked_by']}{f': {reason}' if reason else ''}"
-    if row["is_met"]:
-        return "holds, but not in force yet"
+        held = f"holds, but held back by {row['blocked_by']}{f': {reason}' if reason else ''}"
+        return held if row["blocked_by"] else "advised"
+    return "holds, but not in force yet" if row["is_met"] else _not_met(row)
+
+
+def _not_met(row: dict[str, Any]) -> str:
+    """Why a rule does not hold, and what it would take."""
+    condition = row["condition"]
+    if condition in NOT_ASKED:
+        return f"not asked: {NOT_ASKED[condition]}"
     if row["probability"] is None:
-        return f"cannot be told{_failing(row)}"
+        return f"cannot be told: {MISSING.get(condition, 'no figures for it')}"
     gap = row["enters_at"] - row["probability"]
-    far = f"{text.share(gap, 1)} short" if gap > 0 else "sure enough"
-    return f"not met: {far}{_failing(row)}{_needed(row)}"
-
-
-def _failing(row: dict[str, Any]) -> str:
-    return f"; fails at {str(row['condition']).replace('_', ' ')}" if row["condition"] else ""
+    short = f"{100 * gap:.1f} points short" if gap > 0 else ""
+    missing = MISSING.get(condition, str(condition).replace("_", " ")) if condition not in FAR else ""
+    return f"not met: {', '.join(filter(None, [missing, short])) or 'not sure enough'}{_needed(row)}"
 
 
 def _needed(row: dict[str, Any]) -> str:

@@ -272,7 +272,7 @@ def regret(judged: pl.DataFrame, silent: pl.DataFrame, dates: Sequence[dt.date])
                 entity_type=pl.lit(None if level is None else level.value, dtype=pl.String),
                 promised=pl.col("money_per_week").sum() / number,
                 earned=money.clip(lower_bound=0).sum() / number,
-                lost=-money.clip(upper_bound=0).sum() / number,
+                lost=(0.0 - money.clip(upper_bound=0).sum()) / number,
                 missed=pl.lit(lost["missed_per_week"].sum() / number),
                 missed_entities=pl.lit(lost.select(*KEY).n_unique()),
             ).with_columns(regret=pl.col("lost") + pl.col("missed"))

@@ -8,8 +8,11 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from ml_assets.cli.why import find_entity, verdict
+from ml_assets.cli.why import FAR, MISSING, NOT_ASKED, find_entity, verdict
 from ml_assets.errors import UsageError
+from ml_assets.recommendations.explain import NOT_DELIVERED, NOT_PAUSED, NOT_RUNNING, TOO_LITTLE, UNSURE
+from ml_assets.recommendations.policy import Policy
+from ml_assets.recommendations.rules import RULES
 from ml_assets.sources.protocol import AccountInfo
 from ml_assets.storage.accounts import add_account
 from ml_assets.storage.engine import create_engine
@@ -199,12 +202,22 @@ def test_a_verdict_says_how_far_a_rule_is() -> None:
     rule = {
         "is_in_force": False, "is_met": False, "blocked_by": None, "plan_reason": None, "probability": 0.9,
         "enters_at": 0.95, "condition": None, "needs_leads": 3.0, "needs_spend": 150.0,
+        "recommendation_type": "PAUSE",
     }  # fmt: skip
     assert verdict(rule) == (
-        "not met: 5.0 % short; decided after about 3 more leads or 150.00 more spend at the present rate"
+        "not met: 5.0 points short; decided after about 3 more leads or 150.00 more spend at the present rate"
     )
     assert verdict({**rule, "is_in_force": True}) == "advised"
     held = {**rule, "is_in_force": True, "blocked_by": "plan", "plan_reason": "below_the_fold"}
     assert verdict(held).startswith("holds, but held back by plan: the day's list is full")
-    unknown = {**rule, "probability": None, "condition": "target_cpl", "needs_leads": None}
-    assert verdict(unknown) == "cannot be told; fails at target cpl"
+    unknown = {**rule, "probability": None, "condition": "too_little_data", "needs_leads": None}
+    assert verdict(unknown) == "cannot be told: too little data"
+    assert verdict({**rule, "condition": "not_running"}) == "not asked: it does not run"
+    cut = {**rule, "is_in_force": True, "recommendation_type": "BUDGET_DECREASE"}
+    assert verdict(cut, {"PAUSE", "BUDGET_DECREASE"}) == "holds, but gives way to PAUSE"
+
+
+def test_every_condition_of_a_rule_has_words() -> None:
+    named = {condition.name for rule in RULES for condition in rule.judge(Policy()).conditions}
+    own = {NOT_RUNNING, NOT_PAUSED, NOT_DELIVERED, TOO_LITTLE, UNSURE}
+    assert named | own == {*NOT_ASKED, *MISSING, *filter(None, FAR)}

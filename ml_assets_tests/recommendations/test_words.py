@@ -2,6 +2,7 @@ import datetime as dt
 import json
 import random
 import re
+from typing import Any
 
 import polars as pl
 import pytest
@@ -112,7 +113,7 @@ def test_every_guard_and_every_reason_of_the_plan_says_why_not_now(language: str
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_number_that_is_not_known_is_not_told(language: str) -> None:
-    unknown = dict.fromkeys(NUMBERS)
+    unknown: dict[str, Any] = dict.fromkeys(NUMBERS)
     rows = every_rule(**unknown)
     rows += [decision("hopeless_cpl", **unknown, blocked_by=guard) for guard in GUARDS]
     for row in described(rows, language):
@@ -130,8 +131,8 @@ def test_a_pause_tells_what_decided_it_in_english() -> None:
         " days, against 10 leads to be expected at the target of R$40; its true cost per lead is above R$60"
         " with 97.1% probability (80% interval R$68.40 to R$190). Expected per week: -0.4 leads (80% interval"
         " -1.2 to 0), -R$1,300 of spend, a cost per lead of R$38.12, a net gain of R$1,234 (80% interval"
-        " -R$20.25 to R$2,200); each week of waiting costs about R$1,234. Withdrawn if that probability falls"
-        " below 60%: 3 more leads without further spend would do that."
+        " -R$20.25 to R$2,200) with leads valued at the target; each week of waiting costs about R$1,234."
+        " Withdrawn if that probability falls below 60%: 3 more leads without further spend would do that."
     )
 
 
@@ -143,10 +144,33 @@ def test_a_pause_tells_what_decided_it_in_portuguese() -> None:
         " dias, quando o esperado na meta de R$ 40 seria de 10 leads; o custo por lead real está acima de"
         " R$ 60 com 97,1% de probabilidade (intervalo de 80%: R$ 68,40 a R$ 190). Esperado por semana: -0,4"
         " leads (intervalo de 80%: -1,2 a 0), -R$ 1.300 de gasto, custo por lead de R$ 38,12, ganho líquido"
-        " de R$ 1.234 (intervalo de 80%: -R$ 20,25 a R$ 2.200); cada semana de espera custa cerca de"
-        " R$ 1.234. A recomendação deixa de valer se essa probabilidade cair abaixo de 60%: isso"
-        " aconteceria com mais 3 leads sem novo gasto."
+        " de R$ 1.234 (intervalo de 80%: -R$ 20,25 a R$ 2.200) com os leads avaliados pela meta; cada semana"
+        " de espera custa cerca de R$ 1.234. A recomendação deixa de valer se essa probabilidade cair abaixo"
+        " de 60%: isso aconteceria com mais 3 leads sem novo gasto."
     )
+
+
+def test_advice_on_the_longer_record_says_what_the_last_days_would_have_to_say() -> None:
+    (row,) = described([decision("hopeless_cpl", days=56)])
+    assert "of spend in 56 days" in row["description"]
+    assert row["description"].endswith(
+        "Withdrawn if the last 14 days alone make that less than 60% probable: 3 more leads without further"
+        " spend would do that."
+    )
+
+
+def test_how_often_people_saw_an_ad_is_told_where_it_is_a_reason_to_refresh_it() -> None:
+    rows = described([decision("fatigue", frequency=frequency) for frequency in (1.1, 3.4)])
+    assert ["times in 7 days" in row["description"] for row in rows] == [False, True]
+
+
+def test_a_change_that_leaves_the_spend_says_so() -> None:
+    for language, words in (
+        ("en", "leads (80% interval -1.2 to 0), the same spend,"),
+        ("pt-BR", ", o mesmo gasto,"),
+    ):
+        (row,) = described([decision("fatigue", spend_per_week=0.0)], language)
+        assert words in row["description"]
 
 
 def test_the_noun_agrees_with_its_number() -> None:

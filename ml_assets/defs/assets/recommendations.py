@@ -173,7 +173,7 @@ def plan_tables(
             ((pl.col("confidence_score") * 1000 + 1e-6).floor() / 1000).alias("sure"),
             pl.col("money_per_week").alias("money a week"),
             local_date(last_moment, pl.col("timezone"), zones_of(accounts)).alias("expires"),
-            "account",
+            *(["account"] if accounts.height > 1 else []),
         )
     )  # fmt: skip
     parts = shown.partition_by("entity_type", _DATE, as_dict=True, include_key=False)

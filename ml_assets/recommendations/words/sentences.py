@@ -123,7 +123,11 @@ def _action(phrases: _Phrases) -> pl.Expr:
 
 def _why(phrases: _Phrases, policy: Policy) -> pl.Expr:
     # A creative may tire people who saw it once: how often is told where it is part of the reason.
-    often = pl.when(pl.col("rule") == "fatigue").then(policy.refresh_frequency).otherwise(policy.expansion_frequency)
+    often = (
+        pl.when(pl.col("rule") == "fatigue")
+        .then(policy.refresh_frequency)
+        .otherwise(policy.expansion_frequency)
+    )
     telling = {
         "why.seen": pl.col("frequency") >= often,
         "why.unspent": pl.col("utilisation") < policy.expansion_utilisation,
