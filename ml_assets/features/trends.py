@@ -12,8 +12,8 @@ from ml_assets.features.grid import FloatArray, Groups
 USUAL_MOVE = 0.15
 """Standard deviation of the log lead rate from one week to the next, until the account shows its own."""
 
-USUAL_WEIGHT = 10.0
-"""Entities' worth of trust in it."""
+USUAL_WEIGHT = 0.3
+"""Trust in it, in entities whose counts were without noise."""
 
 LEAST_MOVE, MOST_MOVE = 0.05, 0.6
 
@@ -93,12 +93,12 @@ def weekly_move(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(known, np.log(counts[0] * spends[1] / (counts[1] * spends[0])), 0.0)
     noise = own.dispersion * (1.0 / counts[0] + 1.0 / counts[1])
-    weight = np.where(known & sample[:, None], 1.0 / (noise + USUAL_MOVE**2) ** 2, 0.0)
-    most = np.maximum(weight.max(initial=0.0), 1e-12)
-    beyond = account.total(weight * (ratio**2 - noise)) / most + USUAL_WEIGHT * USUAL_MOVE**2
-    variance = beyond / (account.total(weight) / most + USUAL_WEIGHT)
-    usual = account.spread(np.clip(variance, LEAST_MOVE**2, MOST_MOVE**2))
-    share = usual / (usual + noise)
+    usual = USUAL_MOVE**2
+    weight = np.where(known & sample[:, None], (usual / (noise + usual)) ** 2, 0.0)
+    beyond = account.total(weight * (ratio**2 - noise)) + USUAL_WEIGHT * usual
+    variance = beyond / (account.total(weight) + USUAL_WEIGHT)
+    moves = account.spread(np.clip(variance, LEAST_MOVE**2, MOST_MOVE**2))
+    share = moves / (moves + noise)
     return Move(
         mean=np.where(known, share * ratio, np.nan), deviation=np.sqrt(np.maximum(share * noise, 1e-12))
     )
