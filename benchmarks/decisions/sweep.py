@@ -107,7 +107,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         ),
         order="order:Q",
     )
-    ours = alt.datum.who == "issued"
+    ours = alt.datum.who == "rules alone, blocked or not"
     layers = alt.layer(
         base.transform_filter(alt.datum.who != "naive rules").mark_line(),
         base.mark_point(filled=True, size=45, opacity=1),
