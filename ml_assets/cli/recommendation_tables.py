@@ -87,7 +87,7 @@ def _draw(rows: "pl.DataFrame", account: dict[str, Any], title: str, blocked: bo
             row["entity_type"],
             "" if row["priority"] is None else str(row["priority"]),
             text.clean(row["title"], row["recommendation_type"]),
-            text.probability(row["confidence_score"]),
+            text.sure(row["confidence_score"]),
             text.money(row["money_per_week"]),
             text.money(row["cost_of_waiting"]),
             _last_day(row["expires_at"], account["timezone"]) if is_plan and not blocked else end,

@@ -171,7 +171,7 @@ def _print_stored(title: str, rows: "pl.DataFrame", account: dict[str, Any]) -> 
             if row["money_per_week"] is None
             else f", {currency} {text.money(row['money_per_week'])} a week"
         )
-        figures = f"{text.probability(row['confidence_score'])} sure{worth}{guard}"
+        figures = f"{text.sure(row['confidence_score'])} sure{worth}{guard}"
         console.print(Text(f"{row['id'][:SHORT]}  {row['title'] or row['recommendation_type']}"))
         lines = [f"{row['recommendation_type']}, priority {row['priority']}, {figures}"]
         lines += [row["description"] or "", f"State: {state_in_words(row, account['timezone'])}."]
@@ -207,7 +207,7 @@ def _print_rules(rules: "pl.DataFrame") -> None:
         table.add_row(
             str(row["rule"]).replace("_", " "),
             row["recommendation_type"],
-            text.probability(row["probability"]),
+            text.sure(row["probability"]),
             text.probability(row["enters_at"]),
             verdict(row, in_force),
         )

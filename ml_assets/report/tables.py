@@ -128,7 +128,7 @@ def draw_plan(report: AccountReport, console: Console) -> None:
         table.add_row(
             str(number),
             Text(text.clean(row["title"], f"{row['recommendation_type']} {row['entity_id']}")),
-            text.probability(row["confidence_score"]),
+            text.sure(row["confidence_score"]),
             text.money(row["money_per_week"]),
         )
     _print(console, "What to do, first things first", table)

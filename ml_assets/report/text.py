@@ -49,8 +49,12 @@ def probability(value: float | None) -> str:
     # A threshold such as 0.6 must not fall below itself in binary.
     if value is None:
         return DASH
-    told = math.floor(value * 1000 + 1e-6) / 10
-    return f"{min(told, 99.9) if value < 1 else told:.1f} %"
+    return f"{math.floor(value * 1000 + 1e-6) / 10:.1f} %"
+
+
+def sure(value: float | None) -> str:
+    """A posterior probability: never 100 %, also where its tail is too small for a float."""
+    return probability(None if value is None else min(value, 0.999))
 
 
 def interval(middle: float | None, low: float | None, high: float | None, form: Any = money) -> str:  # noqa: ANN401 - any formatting function

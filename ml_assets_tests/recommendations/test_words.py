@@ -173,6 +173,19 @@ def test_a_change_that_leaves_the_spend_says_so() -> None:
         assert words in row["description"]
 
 
+def test_a_budget_that_is_not_known_is_changed_by_a_share_not_to_an_amount() -> None:
+    known, unknown = described([decision("low_cpl", "adset", utilisation=used) for used in (0.97, None)])
+    assert "from R$50 to R$60" in known["description"]
+    assert unknown["description"].startswith("Raise the daily budget by 20%. ")
+    assert json.loads(unknown["suggested_action"]).keys().isdisjoint({"from", "to"})
+    assert json.loads(unknown["suggested_action"])["change"] == 0.2
+
+
+def test_no_posterior_is_called_certain() -> None:
+    (row,) = described([decision("hopeless_cpl", probability=1.0)])
+    assert "with 99.9% probability" in row["description"]
+
+
 def test_the_noun_agrees_with_its_number() -> None:
     rows = described([decision("hopeless_cpl", leads=leads, turn_leads=1) for leads in (0, 1, 2)])
     texts = [row["description"] for row in rows]

@@ -6,6 +6,7 @@ import polars as pl
 
 from ml_assets.recommendations.frames import DECISIONS, GUARDS
 from ml_assets.recommendations.policy import Policy
+from ml_assets.recommendations.words.values import has_known_budget
 
 ACTIONS: Mapping[str, str] = {
     "PAUSE": "pause",
@@ -36,7 +37,7 @@ _DIGITS = 12
 
 
 def suggested_action() -> pl.Expr:
-    """{"action", "entity_type", "entity_id"}, with from, to and change of a budget, against of a test."""
+    """{"action", "entity_type", "entity_id"}; change of a budget, from and to where it is known; rival of a test."""
     kind = pl.col("recommendation_type")
     action = kind.replace_strict(list(ACTIONS), list(ACTIONS.values()), default=None, return_dtype=pl.String)
     is_room = (kind == "SCALE_UP") & (pl.col("entity_type") == "ad")
@@ -46,8 +47,8 @@ def suggested_action() -> pl.Expr:
             "action": _text(pl.when(is_room).then(pl.lit("make_room")).otherwise(action)),
             "entity_type": _value("entity_type"),
             "entity_id": _value("entity_id"),
-            "from": pl.when(has_budget).then(_value("budget")),
-            "to": pl.when(has_budget).then(_value("budget_after")),
+            "from": pl.when(has_budget & has_known_budget()).then(_value("budget")),
+            "to": pl.when(has_budget & has_known_budget()).then(_value("budget_after")),
             "change": pl.when(has_budget).then(_value("step")),
             "against": pl.when(kind == "CREATIVE_TEST").then(_value("rival_id")),
         }

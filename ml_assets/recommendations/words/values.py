@@ -14,7 +14,11 @@ from ml_assets.recommendations.words.languages import Language, by_value, fill
 NAMES = ("name", "parent_name", "rival_name", "overlap_name", "above_name")
 """Placeholders that are columns of the frame already: quoted names."""
 
-_MONEY_EXACT = ("spend", "spend_7d", "budget", "budget_after", "target_cpl")
+_MONEY_EXACT = ("spend", "spend_7d", "target_cpl")
+MOST_SURE = 0.999
+"""A posterior is never certain, also where its tail is too small for a float."""
+
+_BUDGETS = ("budget", "budget_after")
 _MONEY_ROUGH = ("cpl", "cpl_lo_80", "cpl_hi_80", "siblings_cpl", "cpl_after", "test_money", "turn_spend")
 _SHARES = (
     "utilisation", "overlap", "share_of_parent_spend", "ctr_vs_parent", "cvr_vs_parent",
@@ -42,6 +46,11 @@ def values(language: Language, policy: Policy) -> dict[str, pl.Expr]:
         **_changes(language),
         **_dates(language, policy),
     }
+
+
+def has_known_budget() -> pl.Expr:
+    """Whether `budget` is one that is set; else it is the daily spend, which must not be called a budget."""
+    return pl.col("utilisation").is_not_null()
 
 
 def limit(policy: Policy) -> pl.Expr:
@@ -79,6 +88,7 @@ def _amounts(language: Language, policy: Policy) -> dict[str, pl.Expr]:
     change = pl.col("spend_per_week")
     return {
         **{name: exact(pl.col(name)) for name in _MONEY_EXACT},
+        **{name: exact(pl.when(has_known_budget()).then(name)) for name in _BUDGETS},
         **{name: rough(pl.col(name)) for name in _MONEY_ROUGH},
         "limit": rough(limit(policy)),
         "child_limit": rough(policy.child_pause_cpl * pl.col("target_cpl")),
@@ -139,9 +149,9 @@ def _shares(language: Language, policy: Policy) -> dict[str, pl.Expr]:
     return {
         **{name: numbers.share(pl.col(name), locale) for name in _SHARES},
         "maturity": numbers.probability(pl.col("maturity"), locale),
-        "probability": numbers.probability(pl.col("probability"), locale),
+        "probability": numbers.probability(pl.col("probability").clip(upper_bound=MOST_SURE), locale),
         "withdraws_below": numbers.probability(pl.col("withdraws_below"), locale),
-        "fatigue": numbers.probability(pl.col("fatigue_score") / 100.0, locale),
+        "fatigue": numbers.probability((pl.col("fatigue_score") / 100.0).clip(upper_bound=MOST_SURE), locale),
         "step_size": numbers.share(pl.col("step").abs(), locale),
         "review_fall": share(policy.review_fall),
         "least_maturity": share(policy.maturity),
