@@ -83,6 +83,14 @@ class LateLeads:
         np.add.at(steps, (self.row[counts], last[counts]), -self.leads[counts])
         return np.cumsum(steps, axis=1)[:, :-1]
 
+    def missing_between(self, at: IntArray, start: IntArray, end: IntArray) -> FloatArray:
+        """The same of days [start, end), which are columns by row and date: (rows, at.size)."""
+        missed = np.zeros(start.shape)
+        row, day = self.row, self.day[:, None]
+        counts = (start[row] <= day) & (day < end[row]) & (at < self.known[:, None])
+        np.add.at(missed, row, counts * self.leads[:, None])
+        return missed
+
     def take(self, rows: IntArray, height: int) -> "LateLeads":
         """The revisions of the given rows, renumbered; `height` is how many rows there were."""
         place = np.full(height, -1, dtype=np.int64)
@@ -134,6 +142,8 @@ class LevelGrid:
         column = at - lag
         values = self.values[name][:, np.maximum(column, 0)].astype(np.float64)
         values[:, column < 0] = 0.0
+        if name == "leads" and self.late is not None and at.size == self.late.total:
+            values -= self.late.missing(values.shape[0], at, 1, lag)
         return values / MICROS if name == "spend" else values
 
     def where_known(self, figure: str) -> "LevelGrid":

@@ -55,7 +55,7 @@ class Maturity:
 def learn_maturity(
     tree: TreeGrid, metrics: pl.DataFrame, development: pl.DataFrame, at: IntArray
 ) -> Maturity:
-    """The curve and ages as of each column of `at`, from days up to and including it.
+    """The curve and ages as of each column of `at`, from days up to it and what its next morning knew.
 
     `development` is in the schema `LEAD_DEVELOPMENT`, `metrics` in `ENTITY_METRICS`; of it the campaigns
     are looked at, which every level's partition has. An account's figures are as old as its newest
@@ -96,12 +96,17 @@ def _learnt_curves(tree: TreeGrid, development: pl.DataFrame, at: IntArray) -> t
     accounts = tree.accounts.height
     steps = np.zeros((2, accounts, tree.days + 1, LAST_AGE))  # leads at age k, and of the same days at k + 1
     seen = _growth_steps(tree, development)
-    if seen.height:
-        index = (seen["account"].to_numpy(), seen["column"].to_numpy() + 1, seen["age_days"].to_numpy())
-        np.add.at(steps[0], index, seen["leads"].to_numpy())
-        np.add.at(steps[1], index, seen["later"].to_numpy())
+    age = seen["age_days"].to_numpy()
+    # A step is seen on the morning on which the day reaches the later age: that of the date `age` days on.
+    seen_on = seen["column"].to_numpy() + age
+    inside = seen_on < tree.days
+    index = (seen["account"].to_numpy()[inside], seen_on[inside] + 1, age[inside])
+    np.add.at(steps[0], index, seen["leads"].to_numpy()[inside])
+    np.add.at(steps[1], index, seen["later"].to_numpy()[inside])
     running = np.cumsum(steps, axis=2)
-    window = running[:, :, at + 1] - running[:, :, np.maximum(at + 1 - LEARNING_DAYS, 0)]
+    ages = np.arange(LAST_AGE)
+    first = np.maximum(at[:, None] + 1 - LEARNING_DAYS + ages, 0)
+    window = running[:, :, at + 1] - running[:, :, np.minimum(first, at[:, None] + 1), ages]
     default_growth = DEFAULT_CURVE[1:] / DEFAULT_CURVE[:-1]
     growth = (window[1] + PRIOR_LEADS * default_growth) / (window[0] + PRIOR_LEADS)
     growth[:, :, 0] = default_growth[0]  # a reading within the day lacks deliveries, not only leads

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -35,7 +35,8 @@ def own_cpl(
     """The account's pooled CPL of 28 days over lead-seeking spend, weighted by maturity: (accounts, dates).
 
     Frozen per ISO week: the 28 days end on the Sunday before. An account without a lead up to that Sunday is
-    measured up to the date itself. NaN without leads. `seeking` is 1 or 0 per campaign.
+    measured up to the date itself. NaN without leads. `seeking` is 1 or 0 per campaign. In a tree as it was
+    known then, leads that came in after the morning after the last of the 28 days do not count.
     """
     last_sundays = [date - dt.timedelta(days=date.isoweekday()) for date in dates]
     frozen = _pooled(tree, metrics, development, seeking, last_sundays)
@@ -56,6 +57,10 @@ def _pooled(
     inside = np.maximum(at, 0)
     campaigns = tree.levels[EntityType.CAMPAIGN].where_known("leads")
     maturity = learn_maturity(tree, metrics, development, inside)
+    if campaigns.late is not None:
+        campaigns = replace(campaigns, late=replace(campaigns.late, total=at.size))
+    if tree.read_then is not None:
+        maturity = maturity.read_next_morning(tree.read_then[:, :1])
     spend = np.zeros((tree.accounts.height, at.size))
     leads = np.zeros_like(spend)
     for lag in range(OWN_CPL_DAYS):

@@ -5,6 +5,7 @@ from scipy.special import gammaincc
 
 from ml_assets.features.estimates import ESTIMATE_DAYS, LevelEstimates
 from ml_assets.features.grid import FloatArray, IntArray, LevelGrid
+from ml_assets.features.inputs import LOOKBACK_DAYS
 from ml_assets.features.maturity import LAST_AGE
 from ml_assets.features.shrinkage import Posterior
 from ml_assets.metrics import MICROS
@@ -56,13 +57,16 @@ def record_columns(
     if not place.size:
         return columns
     seen, end = delivered[place], last[place]
-    count = np.cumsum(seen, axis=1)
+    count = np.zeros((place.size, days.size + 1), dtype=np.int64)
+    np.cumsum(seen, axis=1, out=count[:, 1:])
     entity, day = np.nonzero(seen)
     offset = np.r_[0, np.cumsum(seen.sum(axis=1))]
-    total = np.take_along_axis(count, np.maximum(end, 0), axis=1)
-    first_number = np.maximum(total - record_days, 0)
+    total = np.take_along_axis(count, end + 1, axis=1)
+    # No further back than every run reads: a record must not depend on which dates are asked for together.
+    too_old = count[:, np.maximum(at + 1 - LOOKBACK_DAYS, 0)]
+    first_number = np.minimum(np.maximum(total - record_days, too_old), total)
     position = np.minimum(offset[:-1][:, None] + first_number, max(entity.size - 1, 0))
-    usable = still[place] & (end >= 0)
+    usable = still[place] & (first_number < total)
     start = np.where(usable, day[position] if entity.size else 0, 0)
     finish = np.where(usable, end + 1, 0)
 
@@ -72,6 +76,8 @@ def record_columns(
         return np.take_along_axis(running, finish, axis=1) - np.take_along_axis(running, start, axis=1)
 
     leads, spend = between("leads"), between("spend") / MICROS
+    if part.late is not None:
+        leads -= part.late.take(place, rows.size).missing_between(at, start, finish)
     at_target = own.target[rows][place]
     widening = own.dispersion[rows][place]
     prior_shape, prior_mean = own.rate.prior_shape[rows][place], own.rate.prior_mean[rows][place]
@@ -81,7 +87,7 @@ def record_columns(
     for name, values in (
         ("record_leads", leads),
         ("record_spend", spend),
-        ("record_days", np.minimum(total, record_days).astype(np.float64)),
+        ("record_days", (total - first_number).astype(np.float64)),
         ("p_record", gammaincc(shape_now, rate_now)),
         ("record_shape", shape_now),
         ("record_rate", rate_now),
