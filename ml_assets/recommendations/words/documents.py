@@ -37,7 +37,7 @@ _DIGITS = 12
 
 
 def suggested_action() -> pl.Expr:
-    """{"action", "entity_type", "entity_id"}; change of a budget, from and to where it is known; rival of a test."""
+    """{"action", "entity_type", "entity_id"}; change, from and to of a budget; against of a test."""
     kind = pl.col("recommendation_type")
     action = kind.replace_strict(list(ACTIONS), list(ACTIONS.values()), default=None, return_dtype=pl.String)
     is_room = (kind == "SCALE_UP") & (pl.col("entity_type") == "ad")
