@@ -43,16 +43,16 @@ def with_impact(candidates: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     shape = frame["_shape"].fill_null(np.nan).to_numpy().astype(np.float64)
     rate = frame["_rate"].fill_null(np.nan).to_numpy().astype(np.float64)
     change = frame["_spend_change"].to_numpy().astype(np.float64)
+    # A winner's own spend grows by what its siblings give; theirs together does not change.
+    own = np.where(frame["recommendation_type"] == "CREATIVE_WINNER", SHIFT, change)
     effect = _product(shape, rate, factor, factor_sd)
     with np.errstate(divide="ignore", invalid="ignore"):
         weekly = spend / target
         leads = [weekly * (part + fixed) for part in effect]
         money = [spend * (part + fixed - change) for part in effect]
         after = [
-            np.where(
-                (1.0 + change > _TINY) & (r + part > _TINY), target * (1.0 + change) / (r + part), np.nan
-            )
-            for part, r in zip(effect, (shape / rate, *_quantiles(shape, rate)), strict=True)
+            np.where((1.0 + own > _TINY) & (r + part > _TINY), target * (1.0 + own) / (r + part), np.nan)
+            for part, r in _by_rate(effect, factor, shape, rate)
         ]
     columns = {
         "money_per_week": money[0], "money_lo_80": money[1], "money_hi_80": money[2],
@@ -179,8 +179,21 @@ def _fixed_leads() -> pl.Expr:
     return pl.when(kind == "CREATIVE_WINNER").then(-SHIFT * pl.col("_around")).otherwise(0.0).alias("_fixed")
 
 
-def _quantiles(shape: FloatArray, rate: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return gammaincinv(shape, _LOW) / rate, gammaincinv(shape, _HIGH) / rate
+def _by_rate(
+    effect: tuple[FloatArray, FloatArray, FloatArray], factor: FloatArray, shape: FloatArray, rate: FloatArray
+) -> list[tuple[FloatArray, FloatArray]]:
+    """The effect with the r it goes with, at the median, the low and the high end of r.
+
+    Where it takes leads it takes most at the highest r. The median, since a CPL is told by its median.
+    """
+    middle, lowest, highest = (gammaincinv(shape, p) / rate for p in (0.5, _LOW, _HIGH))
+    takes = factor < 0
+    _, low, high = effect
+    return [
+        (factor * middle, middle),
+        (np.where(takes, high, low), lowest),
+        (np.where(takes, low, high), highest),
+    ]
 
 
 def _product(
