@@ -43,7 +43,8 @@ STEPS = {
     "evidence": ("states", "gather"),
     "rules, guards, impact": ("judge", "with_guards", "with_impact"),
     "plan": (
-        "budget_room", "changes_by_type", "_standings", "_candidates", "_look", "replay_plan", "_rows", "finished",
+        "budget_room", "changes_by_type", "_standings", "_candidates", "_look", "replay_plan", "_rows",
+        "finished",
     ),
 }  # fmt: skip
 """What is timed inside `decide`: names in its module. Levels are gathered side by side, so evidence and rules,

@@ -34,22 +34,27 @@ def tracking_broke(known: TreeEstimates) -> np.ndarray:
     So few leads given the spend, by a Poisson tail widened by the dispersion, while people click as before.
     A break counts as long as its days are among those that an estimate rests on.
     """
+    broke = [_broke_before(known, back) for back in range(ESTIMATE_DAYS)]
+    return np.logical_or.reduce(broke)
+
+
+def _broke_before(known: TreeEstimates, back: int) -> np.ndarray:
+    """Where the `RECENT` days that ended `back` days before each date had lost their leads."""
     own, at = known.levels[EntityType.CAMPAIGN], known.at
     level = own.level.where_known("leads")
     seeks = own.seeks_leads[:, None]
 
     def total(name: str, days: int, shift: int) -> FloatArray:
-        return level.account.total(np.where(seeks, np.nan_to_num(level.window(name, at, days, shift)), 0.0))
+        window = np.nan_to_num(level.window(name, at, days, shift + back))
+        return level.account.total(np.where(seeks, window, 0.0))
 
     leads, spend, clicks = (total(name, RECENT, 0) for name in ("leads", "spend", "clicks"))
     base_leads, base_spend, base_clicks = (total(name, BASE, RECENT) for name in ("leads", "spend", "clicks"))
-    visible = np.mean([known.maturity.visible(lag) for lag in range(RECENT)], axis=0)
+    visible = np.mean([known.maturity.visible(back + lag) for lag in range(RECENT)], axis=0)
     share = np.divide(spend, base_spend, out=np.zeros_like(spend), where=base_spend > 0)
     expected = base_leads * share * visible
     campaigns = np.maximum(level.account.total(np.ones_like(own.dispersion)), 1.0)
     widening = np.maximum(level.account.total(own.dispersion) / campaigns, 1.0)
     few = pdtr(np.floor(leads / widening), expected / widening) <= TAIL
     clicked = (base_clicks <= 0) | (clicks >= CLICKS_LEFT * base_clicks * share)
-    broke = (expected >= LEAST_EXPECTED) & (leads <= MOST_LEFT * expected) & few & clicked
-    within = (at[:, None] <= at) & (at[:, None] > at - ESTIMATE_DAYS)
-    return (broke.astype(np.float64) @ within) > 0
+    return (expected >= LEAST_EXPECTED) & (leads <= MOST_LEFT * expected) & few & clicked
