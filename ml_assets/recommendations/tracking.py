@@ -4,10 +4,13 @@ Only this one case is looked at, since acting on it would pause a whole account.
 entities, and what else may be wrong with the figures, comes as `SUSPENSIONS`.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import pdtr
 
 from ml_assets.entities import EntityType
+from ml_assets.features.dispersion import count_dispersion
 from ml_assets.features.estimates import ESTIMATE_DAYS, TreeEstimates
 from ml_assets.features.grid import FloatArray
 
@@ -34,11 +37,17 @@ def tracking_broke(known: TreeEstimates) -> np.ndarray:
     So few leads given the spend, by a Poisson tail widened by the dispersion, while people click as before.
     A break counts as long as its days are among those that an estimate rests on.
     """
-    broke = [_broke_before(known, back) for back in range(ESTIMATE_DAYS)]
-    return np.logical_or.reduce(broke)
+    level, at = known.levels[EntityType.CAMPAIGN].level.where_known("leads"), known.at
+    days = np.unique(at[:, None] - RECENT - np.arange(ESTIMATE_DAYS))
+    if level.late is not None:
+        level = replace(level, late=replace(level.late, total=days.size))
+    # From before the break, which is no part of how leads vary.
+    usual = count_dispersion(level, days, "leads", "spend", known.tree.start.isoweekday())
+    widening = [usual[:, np.searchsorted(days, at - RECENT - back)] for back in range(ESTIMATE_DAYS)]
+    return np.logical_or.reduce([_broke_before(known, back, wide) for back, wide in enumerate(widening)])
 
 
-def _broke_before(known: TreeEstimates, back: int) -> np.ndarray:
+def _broke_before(known: TreeEstimates, back: int, widening: FloatArray) -> np.ndarray:
     """Where the `RECENT` days that ended `back` days before each date had lost their leads."""
     own, at = known.levels[EntityType.CAMPAIGN], known.at
     level = own.level.where_known("leads")
@@ -53,8 +62,6 @@ def _broke_before(known: TreeEstimates, back: int) -> np.ndarray:
     visible = np.mean([known.maturity.visible(back + lag) for lag in range(RECENT)], axis=0)
     share = np.divide(spend, base_spend, out=np.zeros_like(spend), where=base_spend > 0)
     expected = base_leads * share * visible
-    campaigns = np.maximum(level.account.total(np.ones_like(own.dispersion)), 1.0)
-    widening = np.maximum(level.account.total(own.dispersion) / campaigns, 1.0)
     few = pdtr(np.floor(leads / widening), expected / widening) <= TAIL
     clicked = (base_clicks <= 0) | (clicks >= CLICKS_LEFT * base_clicks * share)
     return (expected >= LEAST_EXPECTED) & (leads <= MOST_LEFT * expected) & few & clicked
