@@ -47,8 +47,8 @@ STEPS = {
         "finished",
     ),
 }  # fmt: skip
-"""What is timed inside `decide`: names in its module. Levels are gathered side by side, so evidence and rules,
-summed over the levels, can be more than the whole."""
+"""What is timed inside `decide`: names in its module. Levels are gathered side by side, so that evidence and
+rules, summed over the levels, can be more than the whole."""
 
 
 def prepare(entities: int, days: int, folder: Path) -> None:
