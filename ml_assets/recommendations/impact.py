@@ -49,7 +49,8 @@ def with_impact(candidates: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
         weekly = spend / target
         leads = [weekly * (part + fixed) for part in effect]
-        money = [spend * (part + fixed - change) for part in effect]
+        worth = np.where(target > 0, spend, np.nan)  # a lead is worth T; without T nobody knows
+        money = [worth * (part + fixed - change) for part in effect]
         after = [
             np.where((1.0 + own > _TINY) & (r + part > _TINY), target * (1.0 + own) / (r + part), np.nan)
             for part, r in _by_rate(effect, factor, shape, rate)
