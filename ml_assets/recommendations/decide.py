@@ -11,6 +11,7 @@ import polars as pl
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.features.estimates import TreeEstimates, estimate, grid_for
 from ml_assets.features.grid import FloatArray, IntArray, TreeGrid, as_known_then
+from ml_assets.features.windows import WEEK
 from ml_assets.frames import empty
 from ml_assets.local_days import local_date, zones_of
 from ml_assets.recommendations.chains import CHAIN_DAYS, Chain, chains
@@ -31,6 +32,7 @@ MOST_CELLS = 4_000_000
 """Entities x dates estimated at once; bounds the memory of a long range."""
 
 _ENTITY = ["config_id", "entity_type", "entity_id"]
+_CHILD_GUARD = GUARDS.index("campaign_budget_child")
 
 
 def decide(
@@ -283,16 +285,24 @@ def _look(
     pauses = (kind == TYPES.index("PAUSE"))[:, None]
     budget = np.nan_to_num(joined("daily_budget").astype(np.float64))
     step = np.nan_to_num(joined("step").astype(np.float64))
+    # A campaign whose budgets are on its adsets frees theirs when it stops: what it spends a day.
+    spent = np.nan_to_num(joined("spend_7d").astype(np.float64)) / WEEK
+    campaigns = np.concatenate(
+        [np.full(level.place.size, level.entity_type is EntityType.CAMPAIGN) for level in levels]
+    )
+    below = campaigns[:, None] & (joined("budget_owner") == EntityType.ADSET.value)
     told = _told(inputs, levels, chain, changes)
+    standing = np.concatenate([level.guard("blocked_standing", columns) for level in levels])
+    worst = np.concatenate([_worst_in_force(level, window) for level in levels])
     return Look(
         in_force=np.concatenate([part.in_force for part in standings]),
         enters=np.concatenate([part.enters for part in standings]),
         weight=np.log(clipped / (1.0 - clipped)),
         probability=clipped,
         blocked_new=np.concatenate([level.guard("blocked_new", columns) for level in levels]),
-        blocked_standing=np.concatenate([level.guard("blocked_standing", columns) for level in levels]),
+        blocked_standing=np.where(worst & (standing == _CHILD_GUARD), NONE, standing),
         money=joined("money_per_week").astype(np.float64),
-        frees=np.where(pauses, budget, -step * budget),
+        frees=np.where(pauses, np.where(below, spent, budget), -step * budget),
         parent_is_active=joined("parent_is_active").astype(bool),
         running_siblings=joined("running_siblings").astype(np.float64),
         expected_today=joined("expected_today").astype(np.float64),
@@ -302,6 +312,16 @@ def _look(
         changed=told["changed"],
         room=room[:, columns],
     )
+
+
+def _worst_in_force(level: _Level, window: Window) -> np.ndarray:
+    """Where a pause is that of the worst of its siblings: (candidates, columns)."""
+    found = np.zeros((level.place.size, window.columns.size), dtype=bool)
+    pauses = level.kind == TYPES.index("PAUSE")
+    for item in level.judged:
+        if item.rule.name == "worst_of_siblings":
+            found[pauses] = item.in_force(window)[level.place[pauses]]
+    return found
 
 
 def _told(

@@ -5,7 +5,7 @@ the others alone.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -100,8 +100,9 @@ def gather(
     columns = {name: values[rows] for name, values in whole.items()}
     columns |= _posterior_columns(own, record, rows, policy)
     columns |= _plain_columns(known, part, own, rows, ESTIMATE_DAYS + int(policy.older_days))
-    if entity_type is not EntityType.AD and "p_fell" not in columns:
-        columns |= _fall_columns(known, entity_type, policy, rows)
+    columns["running_siblings"] = _running_siblings(level, at, state[entity_type])[rows]
+    if entity_type is EntityType.CAMPAIGN:
+        columns["p_falling"] = _falling(known, entity_type, rows)
     if entity_type is EntityType.ADSET:
         columns |= _against_parent(known, entity_type, rows, policy)
     columns |= _state_columns(state[entity_type], rows)
@@ -174,20 +175,31 @@ def _against_siblings(
     return columns, interesting
 
 
-def _fall_columns(
-    known: TreeEstimates, entity_type: EntityType, policy: Policy, rows: IntArray | None = None
-) -> Columns:
-    """P(lead rate fell), P(fell by a fifth), P(CTR fell): the last week against the one before."""
-    own, at = known.levels[entity_type], known.at
-    level = own.level
-    if rows is not None:
-        level, own = level.take(rows), _part(own, rows)
+def _week_figures(known: TreeEstimates, level: LevelGrid) -> Callable[[str], FloatArray]:
+    """Leads and visible spend of the last week and the one before, by name."""
     figure: dict[str, FloatArray] = {}
     for week, first in (("7d", 0), ("previous", WEEK)):
-        figure[f"visible_spend_{week}"] = visible_spend(level, known.maturity, at, first)
-        figure[f"leads_{week}"] = level.window("leads", at, WEEK, shift=first)
-    weeks = lead_weeks(own, figure.__getitem__)
-    move = weekly_move(own, figure.__getitem__, level.account, level.in_sample)
+        figure[f"visible_spend_{week}"] = visible_spend(level, known.maturity, known.at, first)
+        figure[f"leads_{week}"] = level.window("leads", known.at, WEEK, shift=first)
+    return figure.__getitem__
+
+
+def _falling(known: TreeEstimates, entity_type: EntityType, rows: IntArray) -> FloatArray:
+    """P(lead rate fell) of the given rows: the last week against the one before."""
+    own = known.levels[entity_type]
+    return lead_weeks(_part(own, rows), _week_figures(known, own.level.take(rows))).fell_below()
+
+
+def _fall_columns(known: TreeEstimates, entity_type: EntityType, policy: Policy) -> Columns:
+    """P(lead rate fell), P(fell by a fifth), P(CTR fell): the last week against the one before.
+
+    Of all entities: how far rates move is learnt from all of them, whoever is looked at.
+    """
+    own, at = known.levels[entity_type], known.at
+    level = own.level
+    figure = _week_figures(known, level)
+    weeks = lead_weeks(own, figure)
+    move = weekly_move(own, figure, level.account, level.in_sample)
     columns: Columns = {
         "p_falling": weeks.fell_below(),
         "p_fell": move.below(1.0 - policy.review_fall),
@@ -195,13 +207,7 @@ def _fall_columns(
     }
     seen = level.where_known("clicks")
     widening = level.account.spread(
-        count_dispersion(
-            known.levels[entity_type].level.where_known("clicks"),
-            at,
-            "clicks",
-            "impressions",
-            known.tree.start.isoweekday(),
-        )
+        count_dispersion(seen, at, "clicks", "impressions", known.tree.start.isoweekday())
     )
     clicks = [seen.window("clicks", at, WEEK, shift=first) + 0.5 for first in (0, WEEK)]
     shown = [seen.window("impressions", at, WEEK, shift=first) for first in (0, WEEK)]
@@ -351,9 +357,6 @@ def _plain_columns(
             where=own.target[rows] > 0,
         ),
     }
-    whole = own.level
-    running = (window_sum(whole.values["impressions"] > 0, at, RECENT_DAYS) > 0).astype(np.float64)
-    columns["running_siblings"] = (whole.parent.spread(whole.parent.total(running)) - running)[rows]
     above = part.entity_type.parent
     if above is not None:
         parents = known.levels[above].level
@@ -362,6 +365,13 @@ def _plain_columns(
             columns["spend_7d"], spend, out=np.full_like(spend, np.nan), where=spend > 0
         )
     return columns
+
+
+def _running_siblings(level: LevelGrid, at: IntArray, state: LevelState) -> FloatArray:
+    """Siblings that are active and delivered lately, itself not counted: (entities, dates)."""
+    delivered = window_sum(level.values["impressions"] > 0, at, RECENT_DAYS) > 0
+    running = (state.is_active & delivered).astype(np.float64)
+    return level.parent.spread(level.parent.total(running)) - running
 
 
 def _against_parent(known: TreeEstimates, entity_type: EntityType, rows: IntArray, policy: Policy) -> Columns:

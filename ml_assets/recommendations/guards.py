@@ -29,6 +29,7 @@ class Bounds:
     utilisation: float
     child_pause: float
     worst: float
+    """P(worst of its siblings) that lets a child be paused under a campaign budget."""
     learning_factor: float
 
     @classmethod
@@ -49,7 +50,8 @@ class Bounds:
             maturity=0.9 * policy.maturity,
             utilisation=0.9 * policy.utilisation,
             child_pause=policy.withdraw,
-            worst=policy.withdraw,
+            # Among siblings it holds as long as its rule is in force, which `decide` knows.
+            worst=policy.pause_worst,
             learning_factor=0.0,
         )
 
@@ -125,10 +127,14 @@ def _step(policy: Policy) -> pl.Expr:
 
 
 def _edited_recently(accounts: pl.DataFrame, policy: Policy) -> pl.Expr:
-    """Whether the newest edit is younger than `edit_hours` at the end of the day."""
+    """Whether the newest edit is younger than `edit_hours` at the end of the day.
+
+    One after that day, as an entity without versions may tell of, is not known on it.
+    """
     ends_at = day_end(pl.col("date"), pl.col("timezone"), zones_of(accounts)).dt.timestamp("us")
     # Not the difference: where there was no edit the moment is the least integer there is.
-    return pl.col("edited_at") > ends_at - round(policy.edit_hours * 3_600_000_000)
+    young = pl.col("edited_at") > ends_at - round(policy.edit_hours * 3_600_000_000)
+    return young & (pl.col("edited_at") < ends_at)
 
 
 def _with_suspensions(candidates: pl.DataFrame, suspensions: pl.DataFrame) -> pl.DataFrame:

@@ -199,7 +199,8 @@ def _end_cases(candidates: Candidates, look: Look, state: _State, date: int) -> 
         state.ended_as = np.where(which, kind, state.ended_as)
         state.ended_weight = np.where(which, state.best_weight, state.ended_weight)
         state.standing = state.standing & ~which
-    state.ended_weight = np.where(dismissed, look.dismissed_weight, state.ended_weight)
+    weight = np.maximum(look.dismissed_weight, _LEAST_WEIGHT)
+    state.ended_weight = np.where(dismissed, weight, state.ended_weight)
     spent = np.zeros(candidates.entities)
     spent[candidates.entity] = look.expected_today
     state.since_change = state.since_change + spent
@@ -355,16 +356,21 @@ def _issue(
 def _affordable(
     group: IntArray, cost: FloatArray, value: FloatArray, asking: np.ndarray, left: FloatArray
 ) -> np.ndarray:
-    """Which of the asking fit into what is left of their group, the most valuable first."""
-    rows = np.flatnonzero(asking)
+    """Which of the asking fit into what is left of their group, the most valuable first.
+
+    What is too dear leaves its turn to the next ones.
+    """
     paid = np.zeros(asking.size, dtype=bool)
+    rows = np.flatnonzero(asking)
     if not rows.size:
         return paid
-    rows = rows[np.lexsort((-value[rows], group[rows]))]
-    total = np.cumsum(cost[rows])
-    starts = np.flatnonzero(np.r_[True, group[rows][1:] != group[rows][:-1]])
-    before = np.repeat(np.r_[0.0, total[starts[1:] - 1]], np.diff(np.r_[starts, rows.size]))
-    paid[rows] = total - before <= left[group[rows]] * (1.0 + 1e-9) + 1e-9
+    order = _order_within(group, value, asking, np.arange(asking.size))[rows]
+    remaining = left + 1e-9 * np.abs(left) + 1e-9
+    for turn in range(int(order.max()) + 1):
+        now = rows[order == turn]
+        now = now[cost[now] <= remaining[group[now]]]
+        paid[now] = True
+        remaining[group[now]] -= cost[now]
     return paid
 
 
