@@ -161,7 +161,7 @@ def test_a_sibling_that_was_paused_yesterday_does_not_run() -> None:
         two,
         [active, paused],
     )
-    assert told(made, AD, "a2", "PAUSE", [D]) == ["last_active_child"]
+    assert told(made, AD, "a2", "PAUSE", [day(2), day(1)]) == ["", "last_active_child"]
 
 
 def test_a_pause_seen_in_the_versions_ends_the_case_as_done() -> None:
