@@ -25,7 +25,7 @@ def test_the_demo_on_an_export_goes_from_an_empty_database_to_a_report(
     assert re.search(r"^tier +campaigns +adsets +ads", done.out, re.MULTILINE)
     assert "Ad 0 in Adset 0" in done.out
     plan = done.out[done.out.index("What to do") : done.out.index("Tiers (")]
-    assert "Pause ad 'Ad 3' in 'Adset 1'" in plan
+    assert "Pause ad set 'Adset 1'" in plan
 
     repeated = cli("demo", "--data", path, "--days", "3")
     assert repeated.exit_code == 0, repeated.err
