@@ -202,7 +202,8 @@ def _replayed(
     """The rows of the lowest level on the asked dates of a chain."""
     standings = [_standings(level, window) for level in levels]
     candidates = _candidates(known, levels)
-    seen = _look(inputs, levels, standings, chain, window, room, changes)
+    limited = (known.tree.accounts["monthly_budget"].fill_null(0.0) > 0).to_numpy()[candidates.account]
+    seen = _look(inputs, levels, standings, chain, window, room, changes, limited)
     outcome = replay_plan(candidates, seen, window, policy)
     return _rows(levels, standings, outcome, candidates, chain, window, changes)
 
@@ -272,8 +273,9 @@ def _look(
     window: Window,
     room: FloatArray,
     changes: pl.DataFrame,
+    limited: np.ndarray,
 ) -> Look:
-    """What is seen of all candidates on the columns of the window."""
+    """What is seen of all candidates on the columns of the window; `limited`: a monthly budget is set."""
     columns = window.columns
 
     def joined(name: str) -> np.ndarray:
@@ -283,6 +285,8 @@ def _look(
     clipped = np.clip(np.nan_to_num(probability, nan=0.5), 1e-6, 1.0 - 1e-6)
     kind = np.concatenate([level.kind for level in levels])
     pauses = (kind == TYPES.index("PAUSE"))[:, None]
+    # What is taken up again spends its budget again; without a limit there is nothing to hold it against.
+    resumes = (limited & (kind == TYPES.index("REACTIVATE")))[:, None]
     budget = np.nan_to_num(joined("daily_budget").astype(np.float64))
     step = np.nan_to_num(joined("step").astype(np.float64))
     # A campaign whose budgets are on its adsets frees theirs when it stops: what it spends a day.
@@ -302,7 +306,7 @@ def _look(
         blocked_new=np.concatenate([level.guard("blocked_new", columns) for level in levels]),
         blocked_standing=np.where(worst & (standing == _CHILD_GUARD), NONE, standing),
         money=joined("money_per_week").astype(np.float64),
-        frees=np.where(pauses, np.where(below, spent, budget), -step * budget),
+        frees=np.select([pauses & below, pauses, resumes], [spent, budget, -budget], default=-step * budget),
         parent_is_active=joined("parent_is_active").astype(bool),
         running_siblings=joined("running_siblings").astype(np.float64),
         expected_today=joined("expected_today").astype(np.float64),

@@ -115,13 +115,16 @@ def budget_room(figures: FeatureInputs, tree: TreeGrid, dates: Sequence[dt.date]
         return room[:, place]
     row_of = tree.accounts.select("config_id", account=pl.int_range(pl.len()))
     room[monthly > 0] = (monthly[monthly > 0] / DAYS_PER_MONTH)[:, None]
+    above = pl.DataFrame(schema={"config_id": pl.Int64, "parent_id": pl.String, "parent": pl.Int64})
+    running: np.ndarray | None = None
     for entity_type in (EntityType.CAMPAIGN, EntityType.ADSET):
         keys = (
             figures.entities.filter(
                 pl.col("entity_type") == entity_type.value, pl.col("config_id").is_in(limited.implode())
             )
-            .select("config_id", "entity_id")
+            .select("config_id", "entity_id", "parent_id")
             .join(row_of, on="config_id", how="inner")
+            .join(above, on=["config_id", "parent_id"], how="left" if running is None else "inner")
             .sort("config_id", "entity_id")
         )
         if not keys.height:
@@ -129,8 +132,10 @@ def budget_room(figures: FeatureInputs, tree: TreeGrid, dates: Sequence[dt.date]
         history = _history(figures, entity_type, keys, unique)
         runs = np.ones((keys.height, len(unique)), dtype=bool)
         account = Groups(keys["account"].cast(pl.Int64).to_numpy(), tree.accounts.height)
-        active = history.is_active(runs, runs, None, account)
-        room -= account.total(np.where(active, np.nan_to_num(history.budget("daily_budget")), 0.0))
+        parent = Groups(keys["parent"].fill_null(0).to_numpy(), above.height)
+        running = history.is_active(runs, runs, running, parent)
+        above = keys.select("config_id", parent_id="entity_id", parent=pl.int_range(pl.len()))
+        room -= account.total(np.where(running, np.nan_to_num(history.budget("daily_budget")), 0.0))
     return room[:, place]
 
 

@@ -250,6 +250,28 @@ def test_what_is_paused_with_a_good_record_is_to_be_taken_up_again_within_60_day
     assert (row["leads"], row["spend"]) == (30 * 12, pytest.approx(30 * 40.0))
 
 
+def test_what_is_taken_up_again_needs_room_under_a_monthly_budget() -> None:
+    of_adset = [
+        version("adset", "s2", noon(69), '{"status":"ACTIVE","effective_status":"ACTIVE","daily_budget":40}'),
+        version("adset", "s2", noon(20), '{"status":"PAUSED","effective_status":"PAUSED","daily_budget":40}'),
+    ]
+    ran = rows(a1=FAIR, a2=FAIR, a3=FAIR, b1=CHEAP)
+    until = [row for row in ran if row["entity_id"] != "b1" or row["date"] < day(20)]
+    for monthly, said in ((None, ""), (161 * 30.5, ""), (150 * 30.5, "budget")):
+        made = inputs(until, tree(s1=120.0, s2=40.0), of_adset, monthly_budget=monthly)
+        assert told(made, ADSET, "s2", "REACTIVATE", [D]) == [said], monthly
+
+
+def test_an_adset_under_a_paused_campaign_takes_no_part_of_a_monthly_budget() -> None:
+    plain = [row | {"effective_status": None, "status": "ACTIVE"} for row in tree(s1=120.0, s2=40.0)]
+    dark = [
+        campaign("c2", effective_status=None, status="PAUSED"),
+        adset("s3", "c2", effective_status=None, status="ACTIVE", daily_budget=500.0),
+    ]
+    made = inputs(rows(a1=CHEAP, a2=CHEAP, a3=CHEAP, b1=CHEAP), [*plain, *dark], monthly_budget=200 * 30.5)
+    assert told(made, ADSET, "s1", "SCALE_UP", [D]) == [""]
+
+
 def test_a_record_does_not_depend_on_how_far_back_the_figures_were_read() -> None:
     """Sparse delivery: 30 active days reach further back than every run reads."""
     versions = [
