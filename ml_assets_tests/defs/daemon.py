@@ -35,6 +35,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
+def waiting_instance(home: Path) -> Iterator[DagsterInstance]:
+    """An instance on files in `home` that waits for the code servers it stops.
+
+    Otherwise one outlives its test, and the test that happens to collect it is told of a leak.
+    """
+    overrides = {"code_servers": {"wait_for_local_processes_on_shutdown": True}}
+    with DagsterInstance.local_temp(str(home), overrides=overrides) as instance:
+        yield instance
+
+
+@contextmanager
 def served(module: str, instance: DagsterInstance) -> Iterator[WorkspaceProcessContext]:
     """A workspace whose code location is served by a process of its own, as under `dagster dev`."""
     target = ModuleTarget(

@@ -17,14 +17,18 @@ from ml_assets.entities import LEVELS
 from ml_assets.settings import settings
 from ml_assets.storage.engine import create_engine
 from ml_assets_tests.defs.conftest import add_synthetic_account
-from ml_assets_tests.defs.daemon import BulkActionStatus, backfill, planned_runs, served, targeted
+from ml_assets_tests.defs.daemon import (
+    BulkActionStatus,
+    backfill,
+    planned_runs,
+    served,
+    targeted,
+    waiting_instance,
+)
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is deprecated"),
-    # The server of the code location may outlive the test by a moment.
-    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 CHAIN = ("insights", "entity_metrics", "features", "classifications", "recommendations")
@@ -74,7 +78,7 @@ def keys_of(last_day: dt.date, days: int) -> list[str]:
 def test_no_level_is_judged_before_the_levels_it_rests_on(home: Path, last_day: dt.date) -> None:
     keys = keys_of(last_day, 4)
     with (
-        dg.DagsterInstance.local_temp(str(home)) as instance,
+        waiting_instance(home) as instance,
         served("ml_assets.definitions", instance) as context,
     ):
         ended = backfill(context, CHAIN, keys)
@@ -95,7 +99,7 @@ def test_with_equal_policies_a_level_is_judged_before_the_levels_it_rests_on(
     home: Path, last_day: dt.date
 ) -> None:
     with (
-        dg.DagsterInstance.local_temp(str(home)) as instance,
+        waiting_instance(home) as instance,
         served("ml_assets_tests.defs.equal_policies", instance) as context,
     ):
         backfill(context, ("features", "classifications"), keys_of(last_day, 4))
@@ -108,7 +112,7 @@ def test_a_backfill_is_few_runs_and_stays_within_the_days_that_were_asked_for(
 ) -> None:
     keys = keys_of(last_day, 90)
     with (
-        dg.DagsterInstance.local_temp(str(home)) as instance,
+        waiting_instance(home) as instance,
         served("ml_assets.definitions", instance) as context,
     ):
         assert [planned_runs(context, asset, keys) for asset in CHAIN] == [len(LEVELS)] * len(CHAIN)
