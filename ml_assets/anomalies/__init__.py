@@ -1,0 +1,1 @@
+"""Anomalies and incidents: few alarms, one per cause. Frames in, frames out; no Dagster, no SQL."""
