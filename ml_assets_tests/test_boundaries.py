@@ -17,6 +17,7 @@ VOCABULARY = {
     "local_days",
     "metrics",
     "settings",
+    "words",
 }
 PURE = {
     "anomalies",

@@ -17,9 +17,9 @@ from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.rules import RULES
 from ml_assets.recommendations.words import LANGUAGES
 from ml_assets.recommendations.words.documents import ACTIONS
-from ml_assets.recommendations.words.languages import placeholders
 from ml_assets.recommendations.words.sentences import DO, WHY
 from ml_assets.recommendations.words.values import values
+from ml_assets.words.phrases import placeholders
 from ml_assets_tests.features.frames_made import Row, frame
 from ml_assets_tests.recommendations.decisions_made import (
     NUMBERS,

@@ -10,9 +10,10 @@ from ml_assets.local_days import day_end, local_date, zones_of
 from ml_assets.recommendations.frames import DECISIONS, RECOMMENDATIONS
 from ml_assets.recommendations.policy import Policy
 from ml_assets.recommendations.words.documents import expected_impact, reasoning, suggested_action
-from ml_assets.recommendations.words.languages import language_of
-from ml_assets.recommendations.words.names import OTHER_LENGTH, OWN_LENGTH, clean_names, with_name
+from ml_assets.recommendations.words.languages import LANGUAGES
 from ml_assets.recommendations.words.sentences import say
+from ml_assets.words.names import OTHER_LENGTH, OWN_LENGTH, clean_names, with_name
+from ml_assets.words.phrases import language_of
 
 FIRST_PRIORITY, LAST_PRIORITY = 10, 1
 
@@ -39,7 +40,7 @@ def describe(
     days up to each date. A sentence whose number is null is left out; a name that is not known is the id.
     Raises UsageError for a language there are no phrases in.
     """
-    words = language_of(language)
+    words = language_of(language, LANGUAGES)
     if decisions.is_empty():
         return empty(RECOMMENDATIONS)
     frame = _with_context(_told(decisions), entities, accounts, classifications, weekly_spend)

@@ -1,60 +1,10 @@
-"""The languages there are, and how a phrase is filled with the values of a row."""
+"""The languages a recommendation is told in."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from string import Formatter
-
-import polars as pl
-
-from ml_assets.errors import UsageError
 from ml_assets.recommendations.words import phrases_en, phrases_pt_br
-from ml_assets.recommendations.words.numbers import Locale
-
-
-@dataclass(frozen=True)
-class Language:
-    """One language: its phrases by key, and how it writes numbers."""
-
-    phrases: Mapping[str, str]
-    locale: Locale
-
+from ml_assets.words import locales
+from ml_assets.words.phrases import Language
 
 LANGUAGES: dict[str, Language] = {
-    "en": Language(phrases_en.PHRASES, phrases_en.LOCALE),
-    "pt-BR": Language(phrases_pt_br.PHRASES, phrases_pt_br.LOCALE),
+    "en": Language(phrases_en.PHRASES, locales.EN),
+    "pt-BR": Language(phrases_pt_br.PHRASES, locales.PT_BR),
 }
-
-
-def language_of(name: str) -> Language:
-    """The language of that name. Raises UsageError where there is none."""
-    if name not in LANGUAGES:
-        raise UsageError(
-            f"There are no phrases in {name!r}: set ML_ASSETS_LANGUAGE to {' or '.join(LANGUAGES)}."
-        )
-    return LANGUAGES[name]
-
-
-def placeholders(phrase: str) -> list[str]:
-    """The names in braces of a phrase, in order."""
-    return [name for _, name, _, _ in Formatter().parse(phrase) if name is not None]
-
-
-def fill(phrase: str, values: Mapping[str, pl.Expr]) -> pl.Expr:
-    """The phrase with its placeholders replaced row by row; null where one of them is null."""
-    parts: list[pl.Expr] = []
-    for text, name, _, _ in Formatter().parse(phrase):
-        if text:
-            parts.append(pl.lit(text))
-        if name is not None:
-            parts.append(values[name])
-    return pl.concat_str(parts)
-
-
-def first_known(options: Iterable[pl.Expr]) -> pl.Expr:
-    """The first of the texts that is not null."""
-    return pl.coalesce(pl.lit(None, dtype=pl.String), *options)
-
-
-def by_value(column: str, options: Mapping[str, pl.Expr]) -> pl.Expr:
-    """For each row the text that belongs to its value of `column`; null where none does."""
-    return first_known(pl.when(pl.col(column) == value).then(text) for value, text in options.items())

@@ -1,19 +1,10 @@
-"""English: every phrase of a recommendation, and how numbers are written.
+"""English: every phrase of a recommendation.
 
 A phrase in braces is filled by `values.py`. Sentences start in lower case and have no full stop: both are
 added where they are put together. Where a phrase has variants (`.plain`), the first whose numbers are all
-known is said. A further language is a file with the same keys, listed in `languages.py`.
+known is said. A further language is a file with the same keys, listed in `languages.py`; how it writes
+numbers is in `ml_assets.words.locales`.
 """
-
-from ml_assets.recommendations.words.numbers import Locale
-
-LOCALE = Locale(
-    thousands=",",
-    decimal=".",
-    percent="%",
-    date_format="%b %-d, %Y",
-    symbols={"BRL": "R$", "USD": "$", "EUR": "€", "GBP": "£", "MXN": "MX$", "CAD": "CA$", "AUD": "A$"},
-)
 
 PHRASES = {
     # nouns: in a title, with "of", in a sentence, many, with "in"

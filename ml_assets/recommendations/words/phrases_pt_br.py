@@ -1,14 +1,4 @@
-"""Brazilian Portuguese: the keys of `phrases_en.py`, and how numbers are written."""
-
-from ml_assets.recommendations.words.numbers import Locale
-
-LOCALE = Locale(
-    thousands=".",
-    decimal=",",
-    percent="%",
-    date_format="%d/%m/%Y",
-    symbols={"BRL": "R$ ", "USD": "US$ ", "EUR": "€ ", "GBP": "£ "},
-)
+"""Brazilian Portuguese: the keys of `phrases_en.py`."""
 
 PHRASES = {
     "campaign.thing": "a campanha",

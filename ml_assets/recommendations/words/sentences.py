@@ -8,8 +8,8 @@ from ml_assets.entities import LEVELS
 from ml_assets.features.estimates import ESTIMATE_DAYS
 from ml_assets.recommendations.frames import GUARDS, PLAN_REASONS, TYPES
 from ml_assets.recommendations.policy import Policy
-from ml_assets.recommendations.words.languages import Language, by_value, fill, first_known
 from ml_assets.recommendations.words.values import values
+from ml_assets.words.phrases import Language, by_value, fill, first_known, joined, sentence
 
 DO: Mapping[str, str] = {
     "low_cpl": "do.raise_budget",
@@ -102,11 +102,11 @@ def _description(phrases: _Phrases, policy: Policy) -> pl.Expr:
     is_blocked = pl.col("blocked_by").is_not_null() & ~is_done
     is_open = ~is_blocked & ~is_done
     sentences = (
-        pl.when(is_done).then(_sentence(phrases.said("done"))).when(is_blocked).then(_sentence(not_now)),
-        pl.when(is_open).then(_sentence(action)).otherwise(_sentence(other)),
-        _sentence(_why(phrases, policy)),
-        pl.when(~is_done).then(_sentence(_impact(phrases))),
-        pl.when(is_open).then(_sentence(_turn(phrases))),
+        pl.when(is_done).then(sentence(phrases.said("done"))).when(is_blocked).then(sentence(not_now)),
+        pl.when(is_open).then(sentence(action)).otherwise(sentence(other)),
+        sentence(_why(phrases, policy)),
+        pl.when(~is_done).then(sentence(_impact(phrases))),
+        pl.when(is_open).then(sentence(_turn(phrases))),
     )
     return pl.concat_str(sentences, separator=" ", ignore_nulls=True)
 
@@ -134,15 +134,15 @@ def _why(phrases: _Phrases, policy: Policy) -> pl.Expr:
     }
     clauses = {key: phrases.said(key) for keys in WHY.values() for key in keys}
     told = {**clauses, **{key: pl.when(tells).then(clauses[key]) for key, tells in telling.items()}}
-    return by_value("rule", {rule: _joined([told[key] for key in keys], "; ") for rule, keys in WHY.items()})
+    return by_value("rule", {rule: joined([told[key] for key in keys], "; ") for rule, keys in WHY.items()})
 
 
 def _impact(phrases: _Phrases) -> pl.Expr:
     kinds = ("leads", "spend", "cpl", "money")
     said = {kind: phrases.said(f"impact.{kind}") for kind in kinds}
     same = pl.when(pl.col("spend_per_week") == 0).then(phrases.said("impact.spend.same"))
-    parts = _joined([*(said | {"spend": pl.coalesce(same, said["spend"])}).values()], ", ")
-    return _joined([phrases.said("impact", parts=parts), phrases.said("impact.waiting")], "; ")
+    parts = joined([*(said | {"spend": pl.coalesce(same, said["spend"])}).values()], ", ")
+    return joined([phrases.said("impact", parts=parts), phrases.said("impact.waiting")], "; ")
 
 
 def _turn(phrases: _Phrases) -> pl.Expr:
@@ -162,14 +162,3 @@ def _reason(phrases: _Phrases) -> pl.Expr:
     plan = {reason: phrases.special(f"plan.{reason}", "above_action", actions) for reason in PLAN_REASONS}
     is_plan = pl.col("blocked_by") == "plan"
     return pl.coalesce(pl.when(is_plan).then(by_value("plan_reason", plan)), by_value("blocked_by", guards))
-
-
-def _joined(parts: Sequence[pl.Expr], separator: str) -> pl.Expr:
-    """The parts that are known; null where none is."""
-    text = pl.concat_str(parts, separator=separator, ignore_nulls=True)
-    return pl.when(text != "").then(text)
-
-
-def _sentence(text: pl.Expr) -> pl.Expr:
-    """A capital in front, a full stop behind."""
-    return text.str.slice(0, 1).str.to_uppercase() + text.str.slice(1) + "."

@@ -8,8 +8,8 @@ from ml_assets.classification.classify import ATTRIBUTION_BREAK_DAYS
 from ml_assets.entities import LEVELS
 from ml_assets.features.estimates import ESTIMATE_DAYS
 from ml_assets.recommendations.policy import Policy
-from ml_assets.recommendations.words import numbers
-from ml_assets.recommendations.words.languages import Language, by_value, fill
+from ml_assets.words import numbers
+from ml_assets.words.phrases import Language, by_value, fill
 
 NAMES = ("name", "parent_name", "rival_name", "overlap_name", "above_name")
 """Placeholders that are columns of the frame already: quoted names."""

@@ -29,6 +29,8 @@ class Locale:
     """What follows the number of a share."""
     date_format: str
     """As `strftime` takes it."""
+    day_format: str
+    """The same for a day whose year goes without saying."""
     symbols: Mapping[str, str]
     """Currency code -> what stands before the amount; the code and a space where it is not listed."""
 
@@ -47,6 +49,14 @@ def estimate(value: pl.Expr, locale: Locale, *, plus: bool = False) -> pl.Expr:
 def share(value: pl.Expr, locale: Locale, *, plus: bool = False) -> pl.Expr:
     """0.2 -> 20%, 0.0312 -> 3.1%. `plus`: 0.2 -> +20%."""
     return estimate(value * 100.0, locale, plus=plus) + locale.percent
+
+
+def rate(value: pl.Expr, locale: Locale) -> pl.Expr:
+    """A share whose hundredths count, such as a CTR: 0.01234 -> 1.23%, 0.123 -> 12.3%."""
+    percent = value * 100.0
+    is_large = percent.abs() >= WHOLE_FROM - 0.005
+    number = pl.when(is_large).then(_written(percent, 1, locale)).otherwise(_written(percent, 2, locale))
+    return number + locale.percent
 
 
 def probability(value: pl.Expr, locale: Locale) -> pl.Expr:
@@ -75,6 +85,11 @@ def money(
 def date(value: pl.Expr, locale: Locale) -> pl.Expr:
     """A day."""
     return value.dt.strftime(locale.date_format)
+
+
+def day(value: pl.Expr, locale: Locale) -> pl.Expr:
+    """A day of the last months, without its year."""
+    return value.dt.strftime(locale.day_format)
 
 
 def _before(currency: pl.Expr, locale: Locale) -> pl.Expr:
