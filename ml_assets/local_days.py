@@ -18,21 +18,40 @@ def local_date(moment: pl.Expr, timezone: pl.Expr, zones: Sequence[str]) -> pl.E
     )
 
 
-def day_end(day: pl.Expr, timezone: pl.Expr, zones: Sequence[str]) -> pl.Expr:
-    """The moment (UTC) at which each account-local day ends, that is the next day's midnight.
+def local_clock(moment: pl.Expr, timezone: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """What the account's clock shows at each moment, date and time without a zone."""
+    return pl.coalesce(
+        pl.lit(None, dtype=pl.Datetime("us")),
+        *(
+            pl.when(timezone == zone).then(moment.dt.convert_time_zone(zone).dt.replace_time_zone(None))
+            for zone in zones
+        ),
+    )
 
-    Where clocks jump over midnight the day ends an hour later by the clock; where midnight comes
-    twice, at the first one.
+
+def moment_of(clock: pl.Expr, timezone: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """The moment (UTC) at which the account's clock shows date and time `clock` (`Datetime` without a zone).
+
+    A time that the clock jumps over is an hour later by the clock; of one that comes twice the first counts.
     """
-    midnight = day.dt.offset_by("1d").cast(pl.Datetime("us"))
 
-    def end(zone: str) -> pl.Expr:
+    def in_zone(zone: str) -> pl.Expr:
         def at(naive: pl.Expr) -> pl.Expr:
             return naive.dt.replace_time_zone(zone, non_existent="null", ambiguous="earliest")
 
-        return pl.coalesce(at(midnight), at(midnight.dt.offset_by("1h"))).dt.convert_time_zone("UTC")
+        return pl.coalesce(at(clock), at(clock.dt.offset_by("1h"))).dt.convert_time_zone("UTC")
 
     return pl.coalesce(
         pl.lit(None, dtype=pl.Datetime("us", "UTC")),
-        *(pl.when(timezone == zone).then(end(zone)) for zone in zones),
+        *(pl.when(timezone == zone).then(in_zone(zone)) for zone in zones),
     )
+
+
+def day_start(day: pl.Expr, timezone: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """The moment (UTC) at which each account-local day begins; at the first of two midnights."""
+    return moment_of(day.cast(pl.Datetime("us")), timezone, zones)
+
+
+def day_end(day: pl.Expr, timezone: pl.Expr, zones: Sequence[str]) -> pl.Expr:
+    """The moment (UTC) at which each account-local day ends, that is the next day's midnight."""
+    return day_start(day.dt.offset_by("1d"), timezone, zones)
