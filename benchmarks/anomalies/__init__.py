@@ -1,0 +1,1 @@
+"""Proof of the anomalies: incidents against injected causes, and threshold alarms on the same data."""

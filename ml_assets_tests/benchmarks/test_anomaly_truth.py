@@ -1,0 +1,94 @@
+"""The truth that incidents are scored by, and the naive alarms they are compared with."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from benchmarks.accounts import END, make_account
+from benchmarks.anomalies.naive import naive_alarms
+from benchmarks.anomalies.truth import Happened, undisturbed, what_happened
+from benchmarks.decisions.trial import targets_on
+
+SMALL = {"campaigns": 6, "adsets": 14, "ads": 34, "leads_per_ad_week": 12.0}
+DATES = [END - dt.timedelta(days=back) for back in reversed(range(28))]
+ON_DAY = ["entity_type", "entity_id", "date"]
+
+
+@pytest.fixture(scope="module")
+def account() -> object:
+    return make_account(5, **SMALL, incidents=5, incident_window_days=28)
+
+
+@pytest.fixture(scope="module")
+def truth(account) -> Happened:  # noqa: ANN001 - the fixture above
+    return what_happened(account.source, account.inputs.entities, targets_on(account.inputs, DATES))
+
+
+def test_the_undisturbed_account_spends_the_same_where_no_incident_is(account, truth) -> None:  # noqa: ANN001
+    actual = account.source.truth.days.select(*ON_DAY, "spend")
+    expected = undisturbed(account.source).truth.days.select(*ON_DAY, "spend")
+    both = actual.join(expected, on=ON_DAY, how="full", coalesce=True, suffix="_expected").fill_null(0.0)
+    differs = both.filter((pl.col("spend") - pl.col("spend_expected")).abs() > 0.005)
+    spends = truth.incidents.filter(pl.col("kind").is_in(["ZERO_SPEND", "SPEND_SPIKE"]))
+    related = spends.join(truth.kin, on=["entity_type", "entity_id"]).select(
+        entity_type="kin_type", entity_id="kin_id", date="date"
+    )
+    assert differs.height
+    assert differs.join(related, on=ON_DAY, how="anti").is_empty()
+
+
+def test_what_is_at_stake_is_the_spend_that_went_or_came(account, truth) -> None:  # noqa: ANN001
+    spike = truth.incidents.filter(pl.col("kind") == "SPEND_SPIKE").sort("date").row(0, named=True)
+    spent = account.source.truth.days.filter(
+        pl.col("entity_id") == spike["entity_id"], pl.col("date") == spike["date"]
+    )["spend"].item()
+    target = targets_on(account.inputs, DATES).filter(pl.col("date") == spike["date"])["target_cpl"][0]
+    assert spike["change_t"] == pytest.approx(spent * 2 / 3 / target, rel=0.01)
+    assert spike["day"] == 1
+    assert spike["is_decidable"] == (spike["change_t"] >= 1)
+    stopped = truth.incidents.filter(pl.col("kind") == "ZERO_SPEND")
+    assert (stopped["change_t"] > 0).all()
+    assert (truth.incidents["leads_visible"] < truth.incidents["leads_final"]).all()
+
+
+def test_edits_show_for_two_days_and_a_pause_until_it_ends(account, truth) -> None:  # noqa: ANN001
+    edits = account.source.truth.edits
+    days = truth.causes.filter(pl.col("cause") == "edit")
+    for edit in edits.select(*ON_DAY).unique().head(20).rows():
+        on = days.filter(pl.col("entity_type") == edit[0], pl.col("entity_id") == edit[1])["date"].to_list()
+        assert edit[2] in on
+        assert edit[2] + dt.timedelta(days=1) in on
+    ended = edits.filter(pl.col("field") == "status", pl.col("after") == "ACTIVE").row(0, named=True)
+    paused = truth.causes.filter(pl.col("cause") == "pause", pl.col("entity_id") == ended["entity_id"])
+    assert ended["date"] in paused["date"].to_list()
+    assert ended["date"] + dt.timedelta(days=1) not in paused["date"].to_list()
+
+
+def test_naive_alarms_fire_on_ten_times_the_spend_and_not_on_the_same_again() -> None:
+    days = [DATES[0] + dt.timedelta(days=number) for number in range(28)]
+    spend = [100.0 + number % 3 for number in range(27)] + [1000.0]
+    flat = {"impressions": [1000] * 28, "clicks": [50] * 28, "leads": [2] * 28}
+    rows = pl.DataFrame({"date": days, "spend": spend, **flat}).with_columns(
+        entity_type=pl.lit("ad"), entity_id=pl.lit("a")
+    )
+    alarms = naive_alarms(rows, [days[-2], days[-1]])
+    assert set(alarms["date"]) == {days[-1]}
+    assert set(alarms["kind"]) == {"SPEND_SPIKE", "CPM_SPIKE", "CPL_SPIKE"}
+
+
+def test_naive_alarms_take_a_day_without_a_row_for_zeros_and_wait_for_two_weeks() -> None:
+    days = [DATES[0] + dt.timedelta(days=number) for number in range(20)]
+    rows = pl.DataFrame(
+        {
+            "date": days,
+            "spend": [100.0 + number % 3 for number in range(20)],
+            "impressions": [1000] * 20,
+            "clicks": [50] * 20,
+            "leads": [2] * 20,
+        }
+    ).with_columns(entity_type=pl.lit("ad"), entity_id=pl.lit("a"))
+    stopped = naive_alarms(rows, [days[-1] + dt.timedelta(days=1)])
+    assert set(stopped["kind"]) >= {"SPEND_DROP"}
+    assert "CPM_DROP" not in set(stopped["kind"])
+    assert naive_alarms(rows.head(13), [days[13]]).is_empty()
