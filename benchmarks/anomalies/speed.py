@@ -7,6 +7,7 @@ entities in the same process and is extrapolated: it only compares each metric w
 """
 
 import argparse
+import datetime as dt
 import subprocess
 import sys
 import tempfile
@@ -56,19 +57,21 @@ def broken(metrics: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def pandas_alarms(days: pd.DataFrame, date: pd.Timestamp) -> list[tuple[str, str]]:
-    """(entity_id, metric) out of line on `date`, by a loop over entities, as a script would do it."""
+def pandas_alarms(days: pd.DataFrame, day: dt.date) -> list[tuple[str, str]]:
+    """(entity_id, metric) out of line on `day`, by a loop over entities, as a script would do it."""
     alarms: list[tuple[str, str]] = []
+    date = np.datetime64(day)
+    first = date - np.timedelta64(WINDOW_DAYS, "D")
     for entity_id, group in days.groupby("entity_id"):
         series = group.set_index("date")
         for name, (above, below) in RATES.items():
             series[name] = series[above] / series[below].where(series[below] > 0)
-        before = series[(series.index < date) & (series.index >= date - pd.Timedelta(days=WINDOW_DAYS))]
+        before = series[(series.index < date) & (series.index >= first)]
         if date not in series.index:
             continue
         now = series.loc[date]
         for metric in (*COUNTS, *RATES):
-            history = before[metric].dropna()
+            history = pd.Series(before[metric]).dropna()
             if len(history) < LEAST_DAYS or np.isnan(now[metric]):
                 continue
             low, high = history.quantile(0.25), history.quantile(0.75)
@@ -121,7 +124,7 @@ def _pandas_seconds(figures: FeatureInputs, sample: int) -> float:
     days = rows.to_pandas()
     days["date"] = pd.to_datetime(days["date"])
     began = time.perf_counter()
-    pandas_alarms(days, pd.Timestamp(LAST))
+    pandas_alarms(days, LAST)
     return (time.perf_counter() - began) / sample
 
 

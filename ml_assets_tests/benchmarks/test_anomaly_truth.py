@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from benchmarks.accounts import END, make_account
+from benchmarks.accounts import END, Account, make_account
 from benchmarks.anomalies.naive import naive_alarms
 from benchmarks.anomalies.truth import Happened, undisturbed, what_happened
 from benchmarks.decisions.trial import targets_on
@@ -16,16 +16,18 @@ ON_DAY = ["entity_type", "entity_id", "date"]
 
 
 @pytest.fixture(scope="module")
-def account() -> object:
+def account() -> Account:
     return make_account(5, **SMALL, incidents=5, incident_window_days=28)
 
 
 @pytest.fixture(scope="module")
-def truth(account) -> Happened:  # noqa: ANN001 - the fixture above
+def truth(account: Account) -> Happened:
     return what_happened(account.source, account.inputs.entities, targets_on(account.inputs, DATES))
 
 
-def test_the_undisturbed_account_spends_the_same_where_no_incident_is(account, truth) -> None:  # noqa: ANN001
+def test_without_incidents_the_account_spends_the_same_where_none_was(
+    account: Account, truth: Happened
+) -> None:
     actual = account.source.truth.days.select(*ON_DAY, "spend")
     expected = undisturbed(account.source).truth.days.select(*ON_DAY, "spend")
     both = actual.join(expected, on=ON_DAY, how="full", coalesce=True, suffix="_expected").fill_null(0.0)
@@ -38,7 +40,7 @@ def test_the_undisturbed_account_spends_the_same_where_no_incident_is(account, t
     assert differs.join(related, on=ON_DAY, how="anti").is_empty()
 
 
-def test_what_is_at_stake_is_the_spend_that_went_or_came(account, truth) -> None:  # noqa: ANN001
+def test_what_is_at_stake_is_the_spend_that_went_or_came(account: Account, truth: Happened) -> None:
     spike = truth.incidents.filter(pl.col("kind") == "SPEND_SPIKE").sort("date").row(0, named=True)
     spent = account.source.truth.days.filter(
         pl.col("entity_id") == spike["entity_id"], pl.col("date") == spike["date"]
@@ -52,7 +54,7 @@ def test_what_is_at_stake_is_the_spend_that_went_or_came(account, truth) -> None
     assert (truth.incidents["leads_visible"] < truth.incidents["leads_final"]).all()
 
 
-def test_edits_show_for_two_days_and_a_pause_until_it_ends(account, truth) -> None:  # noqa: ANN001
+def test_edits_show_for_two_days_and_a_pause_until_it_ends(account: Account, truth: Happened) -> None:
     edits = account.source.truth.edits
     days = truth.causes.filter(pl.col("cause") == "edit")
     for edit in edits.select(*ON_DAY).unique().head(20).rows():
