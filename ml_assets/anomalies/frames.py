@@ -24,7 +24,7 @@ TYPES = (
 SEVERITIES = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 DIRECTIONS = ("up", "down")
 STATUSES = ("open", "closed", "superseded")
-"""Of an incident. Superseded: a later look at the same days no longer finds it, and a person had acted on it."""
+"""Of an incident. Superseded: a later look no longer finds it, and a person had acted on it."""
 
 VERDICTS = ("ENTITY", "EXTERNAL")
 FEEDBACK = ("CONFIRMED", "EXPECTED", "FALSE_ALARM", "NEW_NORMAL")

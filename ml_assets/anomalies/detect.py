@@ -1,0 +1,169 @@
+"""The anomalies and incidents of a level on some dates: `detect_anomalies` and nothing else.
+
+All three levels and the account are judged whatever level is asked for, so that every level's run sees the
+same incidents. Dates are followed in chains that begin at fixed days, so a date's rows do not depend on which
+other dates are asked for.
+"""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from ml_assets.anomalies.data_quality import data_quality
+from ml_assets.anomalies.frames import ANOMALIES, INCIDENTS
+from ml_assets.anomalies.gates import gate
+from ml_assets.anomalies.incidents import Follower, new_levels, silences_of
+from ml_assets.anomalies.inputs import CHAIN_DAYS, HISTORY_DAYS, AnomalyInputs
+from ml_assets.anomalies.multivariate import performance_voice
+from ml_assets.anomalies.panel import build_panel
+from ml_assets.anomalies.policy import AnomalyPolicy
+from ml_assets.anomalies.reach import reach_voice
+from ml_assets.anomalies.roots import find_roots
+from ml_assets.anomalies.rows import Snapshot, anomaly_rows, deviations, incident_rows, snapshot
+from ml_assets.anomalies.walk import walk
+from ml_assets.anomalies.words import describe_anomalies, describe_incidents
+from ml_assets.entities import EntityType
+from ml_assets.features.compute import data_as_of
+from ml_assets.frames import Schema, conform, empty
+
+SERIES_DAYS = 28
+"""Days of the series that an incident is shown with."""
+
+NOT_JUDGED: Schema = {
+    "config_id": pl.Int64(),
+    "entity_type": pl.String(),
+    "date": pl.Date(),
+    "reason": pl.String(),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found at a level on the asked dates."""
+
+    anomalies: pl.DataFrame
+    """ANOMALIES."""
+    incidents: pl.DataFrame
+    """INCIDENTS rooted at the level, the account's with the campaigns; one row a date on which it is open or
+    ends."""
+    not_judged: pl.DataFrame
+    """config_id, entity_type, date, reason."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Dates that are followed together, and those of them that were asked for."""
+
+    start: dt.date
+    asked: tuple[dt.date, ...]
+
+
+def chains(dates: Sequence[dt.date]) -> list[Chain]:
+    """The chains of the dates: each begins at the four weeks before those of its dates."""
+    starts: dict[dt.date, list[dt.date]] = {}
+    for day in sorted(set(dates)):
+        start = dt.date.fromordinal((day.toordinal() // CHAIN_DAYS - 1) * CHAIN_DAYS)
+        starts.setdefault(start, []).append(day)
+    return [Chain(start, tuple(asked)) for start, asked in starts.items()]
+
+
+def detect_anomalies(
+    inputs: AnomalyInputs,
+    entity_type: EntityType,
+    dates: Sequence[dt.date],
+    policy: AnomalyPolicy | None = None,
+    language: str = "en",
+) -> Found:
+    """Anomalies of a level and the incidents rooted at it, on each of `dates`.
+
+    A date rests on figures up to it, leads as the next morning knew them. An account whose figures of a date
+    cannot be trusted, or whose running day cannot be judged, has no rows of it and a line in `not_judged`.
+    """
+    policy = policy or AnomalyPolicy()
+    nothing = Found(empty(ANOMALIES), empty(INCIDENTS), empty(NOT_JUDGED))
+    if not dates or inputs.figures.accounts.is_empty() or inputs.figures.metrics.is_empty():
+        return nothing
+    parts = [_follow(inputs, entity_type, chain, policy) for chain in chains(dates)]
+    quality = data_quality(inputs, sorted(set(dates)))
+    of_level = pl.col("entity_type") == entity_type.value
+    voices = [
+        quality.rows.filter(of_level),
+        reach_voice(inputs, entity_type, sorted(set(dates))),
+    ]
+    anomalies = pl.concat([*(part.anomalies for part in parts), *voices])
+    anomalies = _dated(anomalies, "anomaly_date", inputs)
+    incidents = pl.concat([part.incidents for part in parts])
+    names = inputs.figures.entities.select("config_id", "entity_type", "entity_id", "name")
+    accounts = inputs.figures.accounts
+    return Found(
+        anomalies=describe_anomalies(anomalies, names, accounts, language),
+        incidents=describe_incidents(incidents, names, accounts, language),
+        not_judged=_not_judged(quality.unjudged, inputs.running, entity_type, dates),
+    )
+
+
+def _follow(inputs: AnomalyInputs, entity_type: EntityType, chain: Chain, policy: AnomalyPolicy) -> Found:
+    """One chain: learn, then follow its days, and take down the asked ones."""
+    begin = chain.start - dt.timedelta(days=HISTORY_DAYS)
+    days = [begin + dt.timedelta(days=offset) for offset in range((chain.asked[-1] - begin).days + 1)]
+    panel = build_panel(inputs, begin, chain.asked[-1], data_quality(inputs, days).unjudged)
+    feedback = inputs.feedback.filter(pl.col("last_date") < chain.asked[-1])
+    follower = Follower(panel, policy, silences_of(panel, feedback, policy))
+    relevel = new_levels(panel, feedback) if feedback.height else None
+    asked = {panel.day(date) for date in chain.asked}
+    past: deque[Snapshot] = deque(maxlen=SERIES_DAYS)
+    anomalies: list[pl.DataFrame] = [empty(ANOMALIES)]
+    incidents: list[pl.DataFrame] = [empty(INCIDENTS)]
+    first = panel.day(chain.start)
+    with np.errstate(invalid="ignore"):
+        for day, told in walk(panel, first - SERIES_DAYS, policy.new_normal_days, relevel):
+            past.append(snapshot(day, told))
+            if day < first:
+                continue
+            gated = gate(panel, told, day, policy)
+            roots = [find_roots(panel, metric, tests, gated[metric]) for metric, tests in told.items()]
+            present = follower.follow(day, told, gated, roots)
+            if day in asked:
+                anomalies.append(anomaly_rows(panel, day, told, gated, present, entity_type, policy))
+                incidents.append(incident_rows(panel, day, told, present, entity_type, list(past)))
+                off = deviations(panel, day, told, gated, entity_type)
+                anomalies.append(performance_voice(off, entity_type))
+    return Found(pl.concat(anomalies), pl.concat(incidents), empty(NOT_JUDGED))
+
+
+def _dated(rows: pl.DataFrame, column: str, inputs: AnomalyInputs) -> pl.DataFrame:
+    """ANOMALIES with the moment that their data are as of."""
+    as_of = data_as_of(inputs.figures.metrics)
+    dated = (
+        rows.drop("detected_at")
+        .sort(column)
+        .join_asof(
+            as_of.rename({"generated_at": "detected_at"}),
+            left_on=column,
+            right_on="date",
+            by="config_id",
+            strategy="backward",
+            check_sortedness=False,
+        )
+        .sort("config_id", "entity_id", column, "metric_name", "anomaly_type")
+    )
+    return conform(dated, ANOMALIES, "anomalies")
+
+
+def _not_judged(
+    unjudged: pl.DataFrame, running: pl.DataFrame, entity_type: EntityType, dates: Sequence[dt.date]
+) -> pl.DataFrame:
+    waiting = running.filter(pl.col("reason").is_not_null()).select(
+        "config_id", "date", "reason", entity_type=pl.lit(entity_type.value)
+    )
+    both = [conform(frame, NOT_JUDGED) for frame in (unjudged, waiting)]
+    return (
+        pl.concat(both)
+        .filter(pl.col("entity_type") == entity_type.value, pl.col("date").is_in(list(dates)))
+        .unique(maintain_order=True)
+        .sort("config_id", "date")
+    )

@@ -1,0 +1,310 @@
+"""Incidents followed from day to day: one cause is one incident, updated while it shows, then closed.
+
+There are a handful of incidents an account and day, which are followed one by one. What is done for every
+entity is done elsewhere, for whole steps of the tree.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from ml_assets.anomalies.frames import SEVERITIES
+from ml_assets.anomalies.gates import BAD, Gated
+from ml_assets.anomalies.likelihood import Tested
+from ml_assets.anomalies.panel import STEPS, Panel
+from ml_assets.anomalies.policy import AnomalyPolicy
+from ml_assets.anomalies.roots import Roots
+from ml_assets.anomalies.walk import Day
+
+CAUSES = {"spend": "spend", "cpm": "cpm", "ctr": "ctr", "cvr": "leads", "cpl": "leads"}
+"""Metric -> what it is a sign of: leads per click and leads per spend are two views of one thing."""
+
+EXPLAINS = {"leads": (("spend", -1), ("cpm", 1), ("ctr", -1), ("leads", -1))}
+"""Cause -> (cause, sign) that explain a fall of it along the metric tree."""
+
+SHOWS_SCORE = 2.0
+"""Standard deviations the root is off while an incident goes on."""
+
+SHOWS_RELATIVE = 0.5
+"""Of the relative gate that it is off while it goes on."""
+
+GONE = 0.25
+"""Share of the expected leads up to which they count as gone: tracking breaks, demand wanes."""
+
+NEARLY_NOTHING = 1e-9
+REROOT_DAYS = 2
+"""Days after its onset up to which an incident found higher up the tree is the same one."""
+
+
+@dataclass
+class Incident:
+    """One incident as of the last day that was followed. Days are columns of the panel."""
+
+    account: int
+    step: int
+    row: int
+    metric: str
+    sign: int
+    kind: str
+    onset: int
+    last: int
+    money: float
+    """At stake so far."""
+    money_today: float = 0.0
+    leads_today: float = 0.0
+    severity: str = "LOW"
+    quiet: int = 0
+    shows: bool = True
+    closed: int | None = None
+    merged_into: "Incident | None" = None
+    is_issued: bool = False
+    rank: int | None = None
+    is_silenced: bool = False
+    """People called the like of it expected or a false alarm."""
+
+    @property
+    def cause(self) -> str:
+        """What it is a sign of."""
+        return CAUSES[self.metric]
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it costs money; good news is never issued."""
+        return self.sign in BAD[self.metric]
+
+
+@dataclass(frozen=True)
+class Silence:
+    """What people said of an incident: the like of it is not issued on the days [start, end]."""
+
+    step: int
+    row: int
+    cause: str
+    sign: int
+    start: int
+    end: int
+
+
+class Follower:
+    """Follows the incidents of all accounts of a panel from day to day."""
+
+    def __init__(self, panel: Panel, policy: AnomalyPolicy, silences: Sequence[Silence] = ()) -> None:
+        self.panel = panel
+        self.policy = policy
+        self.silences = silences
+        self.open: list[Incident] = []
+
+    def follow(
+        self, day: int, told: Day, gated: dict[str, list[Gated]], roots: Iterable[Roots]
+    ) -> list[Incident]:
+        """What is open on the day, or ends on it; the incidents themselves are moved on."""
+        for incident in self.open:
+            self._continue(incident, day, told, gated)
+        for found in roots:
+            for index in self._by_money(found, gated):
+                step, row, sign = int(found.step[index]), int(found.row[index]), int(found.sign[index])
+                self._take_up(day, found.metric, sign, step, row, told, gated)
+        for incident in self.open:
+            if incident.shows and incident.closed is None:
+                self._weigh(incident, gated)
+        self._issue()
+        present = list(self.open)
+        self.open = [incident for incident in self.open if incident.closed is None]
+        return present
+
+    def _by_money(self, found: Roots, gated: dict[str, list[Gated]]) -> list[int]:
+        """Highest in the tree first, then by money."""
+        money = [
+            gated[found.metric][int(step)].stake.money[int(row)]
+            for step, row in zip(found.step, found.row, strict=True)
+        ]
+        return sorted(range(len(money)), key=lambda i: (found.step[i], -money[i], found.row[i]))
+
+    def _continue(self, incident: Incident, day: int, told: Day, gated: dict[str, list[Gated]]) -> None:
+        """Whether the root is still off, as it was."""
+        incident.rank = None
+        tested = told[incident.metric][incident.step]
+        row = incident.row
+        incident.shows = bool(
+            tested.is_tested[row]
+            and incident.sign * tested.score[row] >= SHOWS_SCORE
+            and abs(tested.observed[row] / tested.expected[row] - 1.0)
+            >= SHOWS_RELATIVE * self.policy.least_relative
+        )
+        incident.money_today = incident.leads_today = 0.0
+        if incident.shows:
+            incident.quiet = 0
+            self._add_day(incident, day, gated)
+            return
+        incident.quiet += 1
+        if incident.quiet >= self.policy.quiet_days:
+            incident.closed = day
+
+    def _add_day(self, incident: Incident, day: int, gated: dict[str, list[Gated]]) -> None:
+        stake = gated[incident.metric][incident.step].stake
+        incident.last = day
+        incident.shows = True
+        incident.money_today = float(stake.money[incident.row])
+        incident.leads_today = float(stake.leads[incident.row])
+        incident.money += incident.money_today
+
+    def _take_up(
+        self,
+        day: int,
+        metric: str,
+        sign: int,
+        step: int,
+        row: int,
+        told: Day,
+        gated: dict[str, list[Gated]],
+    ) -> None:
+        """A root that was found: news, or part of what is open."""
+        account = int(self.panel.steps[step].account[row])
+        live = [item for item in self.open if item.account == account and item.closed is None]
+        near = [item for item in live if self._related(item.step, item.row, step, row)]
+        cause = CAUSES[metric]
+        same = [item for item in near if item.cause == cause and item.sign == sign]
+        above = [item for item in same if item.step <= step]
+        if above:
+            first = min(above, key=lambda item: (item.step, item.onset))
+            if not first.shows:
+                first.quiet = 0
+                self._add_day(first, day, gated)
+            return
+        explaining = EXPLAINS.get(cause, ()) if sign < 0 else ()
+        if any((item.cause, item.sign) in explaining and item.shows for item in near):
+            return
+        # A rate of an entity that hardly delivers any more, or another view of what began there today.
+        if any((item.cause, item.sign) == ("spend", -1) and item.shows for item in near):
+            return
+        if any(item.step == step and item.row == row and item.onset == day for item in near):
+            return
+        if sign not in BAD[metric] and any(item.is_bad for item in near):
+            return
+        incident = Incident(
+            account, step, row, metric, sign, self._kind(metric, sign, told[metric][step], row),
+            onset=day, last=day, money=0.0,
+        )  # fmt: skip
+        self._add_day(incident, day, gated)
+        for part in same:  # lower in the tree: the same cause, seen whole only now
+            part.closed = day
+            part.merged_into = incident
+            if day - part.onset <= REROOT_DAYS:
+                incident.onset = min(incident.onset, part.onset)
+                incident.is_issued |= part.is_issued
+        incident.is_silenced = any(self._silences(silence, incident, day) for silence in self.silences)
+        self.open.append(incident)
+
+    def _silences(self, silence: Silence, incident: Incident, day: int) -> bool:
+        return (silence.step, silence.row, silence.cause, silence.sign) == (
+            incident.step,
+            incident.row,
+            incident.cause,
+            incident.sign,
+        ) and silence.start <= day <= silence.end
+
+    def _related(self, step: int, row: int, other_step: int, other_row: int) -> bool:
+        """Whether one of two entities is the other or lies above it."""
+        if step > other_step:
+            step, row, other_step, other_row = other_step, other_row, step, row
+        while other_step > step:
+            other_row = int(self.panel.steps[other_step].parent.index[other_row])
+            other_step -= 1
+        return row == other_row
+
+    def _kind(self, metric: str, sign: int, tested: Tested, row: int) -> str:
+        """The type of the root."""
+        observed, expected = tested.observed[row], tested.expected[row]
+        if metric == "spend" and sign < 0:
+            return "ZERO_SPEND" if observed <= NEARLY_NOTHING else "SPEND_DROP"
+        if CAUSES[metric] == "leads" and sign < 0 and observed <= GONE * expected:
+            return "TRACKING_BREAK"
+        if metric == "cpl":  # of the leads that the spend brought: fewer leads are dearer ones
+            sign = -sign
+        return f"{metric.upper()}_{'SPIKE' if sign > 0 else 'DROP'}"
+
+    def _weigh(self, incident: Incident, gated: dict[str, list[Gated]]) -> None:
+        """Severity by what is at stake today; the highest is kept."""
+        unit = float(gated[incident.metric][incident.step].stake.unit[incident.row])
+        severity = severity_of(incident.money_today / unit, self.policy)
+        if not incident.is_bad:
+            severity = min(severity, "MEDIUM", key=SEVERITIES.index)
+        stopped = incident.kind == "ZERO_SPEND" and STEPS[incident.step] in ("account", "campaign")
+        if stopped or incident.kind == "TRACKING_BREAK":
+            severity = max(severity, "HIGH", key=SEVERITIES.index)
+        incident.severity = max(incident.severity, severity, key=SEVERITIES.index)
+
+    def _issue(self) -> None:
+        """Choose what is issued: what was goes on, news by money within the budget of the day."""
+        by_account: dict[int, list[Incident]] = {}
+        for incident in self.open:
+            if incident.closed is None and incident.shows and incident.is_bad:
+                by_account.setdefault(incident.account, []).append(incident)
+        for incidents in by_account.values():
+            incidents.sort(key=lambda item: (-item.money_today, item.step, item.row, item.metric))
+            left = self.policy.issued_per_day
+            for incident in incidents:
+                if incident.is_issued:
+                    continue
+                critical = incident.severity == "CRITICAL"
+                if critical or (left > 0 and not incident.is_silenced):
+                    incident.is_issued = True
+                    left -= not critical
+            for rank, incident in enumerate([item for item in incidents if item.is_issued], start=1):
+                incident.rank = rank
+
+
+def severity_of(at_stake: float, policy: AnomalyPolicy) -> str:
+    """The severity of what is at stake a day, in multiples of T."""
+    bars = (policy.medium, policy.high, policy.critical)
+    return SEVERITIES[int(np.searchsorted(bars, at_stake, side="right"))]
+
+
+def silences_of(panel: Panel, feedback: pl.DataFrame, policy: AnomalyPolicy) -> list[Silence]:
+    """What must not be issued again, from INCIDENT_FEEDBACK: EXPECTED and FALSE_ALARM."""
+    told = feedback.filter(pl.col("feedback").is_in(["EXPECTED", "FALSE_ALARM"]))
+    return [
+        Silence(step, row, cause, sign, last + 1, last + policy.quiet_after_expected)
+        for step, row, cause, sign, last in _placed(panel, told)
+    ]
+
+
+def new_levels(panel: Panel, feedback: pl.DataFrame) -> dict[str, list[np.ndarray]]:
+    """Metric -> per step the day after an incident that people called the new normal, or -1."""
+    told = feedback.filter(pl.col("feedback") == "NEW_NORMAL")
+    days = {metric: [np.full(step.height, -1) for step in panel.steps] for metric in CAUSES}
+    for root_step, root_row, cause, _, last in _placed(panel, told):
+        inside = [np.zeros(step.height, dtype=bool) for step in panel.steps]
+        inside[root_step][root_row] = True
+        for index in range(root_step + 1, len(panel.steps)):
+            inside[index] = inside[index - 1][panel.steps[index].parent.index]
+        for metric, of in CAUSES.items():
+            if of == cause:
+                for index, below in enumerate(inside):
+                    days[metric][index][below] = last + 1
+    return days
+
+
+def _placed(panel: Panel, feedback: pl.DataFrame) -> list[tuple[int, int, str, int, int]]:
+    """(step, row, cause, sign, last day) of each incident whose entity is in the panel."""
+    found: list[tuple[int, int, str, int, int]] = []
+    for index, step in enumerate(panel.steps):
+        rows = step.keys.select("config_id", "entity_id", row=pl.int_range(pl.len()))
+        placed = feedback.filter(pl.col("entity_type") == step.name).join(rows, on=["config_id", "entity_id"])
+        for row, kind, last in placed.select("row", "kind", "last_date").iter_rows():
+            cause, sign = cause_of(kind)
+            found.append((index, row, cause, sign, panel.day(last)))
+    return found
+
+
+def cause_of(kind: str) -> tuple[str, int]:
+    """The cause and sign that a kind of incident is of."""
+    if kind in ("ZERO_SPEND", "SPEND_DROP"):
+        return "spend", -1
+    if kind in ("TRACKING_BREAK", "LEADS_DROP"):
+        return "leads", -1
+    metric, _, move = kind.lower().partition("_")
+    sign = 1 if move == "spike" else -1
+    return CAUSES.get(metric, metric), -sign if metric == "cpl" else sign
