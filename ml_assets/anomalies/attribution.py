@@ -27,6 +27,7 @@ ATTRIBUTION = pl.Struct(
         ),
         "affected": pl.Int64(),
         "is_provisional": pl.Boolean(),  # the evaluated day still ran
+        "merged_into": pl.String(),  # incident_id of the larger one it turned out to be part of
         "series": pl.List(SERIES_POINT),  # of the root's metric, up to the evaluated date
     }
 )

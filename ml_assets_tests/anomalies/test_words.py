@@ -180,15 +180,17 @@ def test_money_is_so_far_while_it_is_open_and_what_is_gained_is_not_lost() -> No
 
 def test_how_it_stands_is_said() -> None:
     before = TODAY - dt.timedelta(days=1)
-    recovered, quiet, normal, provisional = told(
+    recovered, quiet, merged, normal, provisional = told(
         incident(status="closed", last_date=dt.date(2026, 6, 5)),
         incident(last_date=before),
-        incident(status="closed"),
+        incident(status="closed", document={"merged_into": "5d1c"}),
+        incident(status="closed", last_date=before, onset_date=TODAY - dt.timedelta(days=22)),
         incident(document={"is_provisional": True}),
     )
     assert "doubled from Jun 3 to Jun 5 (R$50.80 on Jun 5" in recovered
     assert recovered.endswith("; back to normal since Jun 6.")
     assert quiet.endswith("; back in the usual range on Jun 7, watched a little longer.")
+    assert merged.endswith("; part of a larger incident since Jun 7.")
     assert normal.endswith("; it has gone on for so long that it counts as normal now.")
     assert provisional.endswith("; provisional, since Jun 7 is still running.")
 

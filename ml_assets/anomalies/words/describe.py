@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from ml_assets.anomalies.frames import TYPES
+from ml_assets.anomalies.policy import AnomalyPolicy
 from ml_assets.anomalies.words.facts import anomaly_facts, incident_facts
 from ml_assets.anomalies.words.languages import LANGUAGES
 from ml_assets.anomalies.words.values import ONGOING, PAST, anomaly_values, has_change, incident_values
@@ -40,6 +41,9 @@ MAIN_CAUSE = 0.5
 
 ALL_OF_IT = 0.95
 """Share of the change from which a child is said to have all of it."""
+
+LASTING_DAYS = AnomalyPolicy().new_normal_days - 1
+"""Days from which what ended did so because it is expected by now, not because it is over."""
 
 Said = Callable[[str], pl.Expr]
 """The filled phrase of a key."""
@@ -169,12 +173,15 @@ def _where(said: Said) -> pl.Expr:
 def _state(said: Said) -> pl.Expr:
     is_open, is_closed = pl.col("status") == "open", pl.col("status") == "closed"
     is_seen = pl.col("last_date") >= pl.col("evaluated_date")
+    days = (pl.col("last_date") - pl.col("onset_date")).dt.total_days() + 1
     return (
         pl.when(is_open, pl.col("is_provisional"))
         .then(said("state.provisional"))
         .when(is_open, ~is_seen)
         .then(said("state.quiet"))
-        .when(is_closed, is_seen)
+        .when(is_closed, pl.col("merged_into").is_not_null())
+        .then(said("state.merged"))
+        .when(is_closed, is_seen | (days >= LASTING_DAYS))
         .then(said("state.normal"))
         .when(is_closed)
         .then(said("state.recovered"))

@@ -34,7 +34,7 @@ PHRASES = {
     "metric.leads": "number of leads",
     "metric.cpm": "CPM",
     "metric.ctr": "click-through rate",
-    "metric.cvr": "lead rate (leads per click)",
+    "metric.cvr": "lead rate",
     "metric.cpl": "cost per lead",
     "metric.frequency": "frequency",
     # counted things
@@ -44,6 +44,8 @@ PHRASES = {
     "clicks.many": "{number} clicks",
     "impressions.one": "1 impression",
     "impressions.many": "{number} impressions",
+    "cvr.one": "{number} of clicks became leads",
+    "cvr.many": "{number} of clicks became leads",
     "frequency.one": "once per person",
     "frequency.many": "{number} times per person",
     # when
@@ -129,6 +131,7 @@ PHRASES = {
     # how it stands
     "state.recovered": "back to normal since {recovered}",
     "state.normal": "it has gone on for so long that it counts as normal now",
+    "state.merged": "part of a larger incident since {evaluated}",
     "state.quiet": "back in the usual range on {evaluated}, watched a little longer",
     "state.provisional": "provisional, since {evaluated} is still running",
     # one anomaly

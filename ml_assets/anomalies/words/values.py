@@ -87,7 +87,8 @@ def _amount(name: str, language: Language, *, is_counted: bool = False) -> pl.Ex
         **dict.fromkeys(_COUNTS, numbers.estimate(value, locale)),
     }
     if is_counted:
-        written |= {metric: _counted(metric, written[metric], language) for metric in _COUNTS}
+        nouned = (*_COUNTS, "cvr")
+        written |= {metric: _counted(metric, written[metric], language) for metric in nouned}
     return by_value("metric", written)
 
 
@@ -166,5 +167,5 @@ def has_change() -> pl.Expr:
 
 def _counted(metric: str, number: pl.Expr, language: Language) -> pl.Expr:
     """A number with its noun, in the singular where the number reads 1."""
-    many = fill(language.phrases[f"{metric}.many"], {"number": number})
-    return pl.when(number == "1").then(pl.lit(language.phrases[f"{metric}.one"])).otherwise(many)
+    one, many = (fill(language.phrases[f"{metric}.{form}"], {"number": number}) for form in ("one", "many"))
+    return pl.when(number == "1").then(one).otherwise(many)
