@@ -64,7 +64,14 @@ def conform_days(
     `known_at` is the newest reading that went into a level's figures of the day, its children's included:
     a stored day is stale exactly when insights hold a newer one.
     """
-    insights = read_insights(connection, start, end, LEVELS, config_ids)
+    return conform_read(connection, read_insights(connection, start, end, LEVELS, config_ids), entities)
+
+
+def conform_read(connection: "Connection", insights: pl.DataFrame, entities: pl.DataFrame) -> ConformedDays:
+    """`conform_days` of rows that were read already (`INSIGHTS`, one version each).
+
+    Where a row cannot be right, the version before it counts.
+    """
     now = dt.datetime.now(dt.UTC)
     placed = check_parents(entities, source="ads_insights", rejected_at=now).kept
     known = pl.concat(
@@ -89,16 +96,21 @@ def _older_versions(
     known: pl.DataFrame,
     now: dt.datetime,
 ) -> pl.DataFrame:
-    """The newest version that can be right of the rows whose newest one cannot (`INSIGHTS`)."""
+    """The newest version that can be right before those of `newest` that cannot (`INSIGHTS`)."""
     key = ["config_id", "entity_type", "entity_id", "date", "window_days"]
     wrong = newest.join(kept, on=key, how="anti").join(known, on=["entity_type", "entity_id"], how="semi")
     days = wrong["date"].drop_nulls()
     if days.is_empty():
         return kept.clear()
-    versions = pl.concat(
-        read_insight_versions(connection, day, day, LEVELS, wrong["config_id"].unique().to_list())
-        for day in days.unique().sort()
-    ).join(wrong, on=key, how="semi")
+    versions = (
+        pl.concat(
+            read_insight_versions(connection, day, day, LEVELS, wrong["config_id"].unique().to_list())
+            for day in days.unique().sort()
+        )
+        .join(wrong.select(*key, before="known_at"), on=key)
+        .filter(pl.col("known_at") < pl.col("before"))
+        .drop("before")
+    )
     usable = check_insights(versions, source="ads_insights", now=now).kept
     return usable.sort(*key, "known_at").unique(key, keep="last", maintain_order=True)
 
