@@ -13,6 +13,9 @@ from ml_assets.features.grid import FloatArray
 BAD = {"spend": (-1, 1), "cpm": (1,), "ctr": (-1,), "cvr": (-1,), "cpl": (-1,)}
 """Metric -> signs of (observed - expected) that cost money; `cpl` is of the leads that the spend brought."""
 
+MONEY = ("spend", "cpm")
+"""Metrics whose stake is the money they are off by."""
+
 PART_OF_SPEND = 0.02
 """Share of an account's spend a day that stands in for T where no T is known."""
 
@@ -20,6 +23,9 @@ LEAST_SHARE = 0.5
 """Entities of whom less spend than so many T is expected cannot reach the gates, and are no tests.
 
 It depends on what was expected alone, so what is left is tested at the same rate (Bourgon et al. 2010)."""
+
+PLAUSIBLE = 0.84
+"""Standard deviations of what was expected by which the money at stake may be larger than it seems (80 %)."""
 
 LEAST_RATE = 0.5
 """Share of the change of a rate that its children's own rates explain, at least; the rest is their mix."""
@@ -60,6 +66,7 @@ def gate(panel: Panel, told: Day, day: int, policy: AnomalyPolicy) -> dict[str, 
         for index, (step, tested) in enumerate(zip(panel.steps, tests, strict=True)):
             stake = _stake(panel, metric, index, told, day, units[index])
             ratio = _ratio(tested)
+            plausible = stake.money + PLAUSIBLE * _spread(metric, tested)
             passes = (
                 tested.is_tested
                 & (tested.p_value <= np.minimum(policy.p_value, bars[step.account]))
@@ -76,6 +83,13 @@ def gate(panel: Panel, told: Day, day: int, policy: AnomalyPolicy) -> dict[str, 
                 sign[np.nan_to_num(rate, nan=1.0) < LEAST_RATE] = 0
             gated[metric].append(Gated(sign, stake))
     return gated
+
+
+def _spread(metric: str, tested: Tested) -> FloatArray:
+    """Deviation of money that was expected; nothing is added for metrics whose stake is not that money."""
+    if metric not in MONEY:
+        return np.zeros(tested.expected.size)
+    return np.where(tested.is_tested, tested.deviation, 0.0)
 
 
 def rate_share(panel: Panel, tests: list[Tested], index: int) -> FloatArray:
@@ -136,7 +150,7 @@ def _stake(panel: Panel, metric: str, index: int, told: Day, day: int, unit: Flo
     tested, step = told[metric][index], panel.steps[index]
     off = np.abs(np.nan_to_num(tested.observed - tested.expected))
     leads = np.zeros_like(off)
-    if metric in ("spend", "cpm"):
+    if metric in MONEY:
         money = off
     elif metric == "ctr":
         lost = np.minimum(np.nan_to_num(np.abs(_ratio(tested) - 1.0)), 1.0)

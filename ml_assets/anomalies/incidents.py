@@ -95,6 +95,8 @@ class Follower:
         self.policy = policy
         self.silences = silences
         self.open: list[Incident] = []
+        self.ended: dict[tuple[int, str], list[bool]] = {}
+        """(account, kind) -> whether each incident that ended had lasted more than a day."""
 
     def follow(
         self, day: int, told: Day, gated: dict[str, list[Gated]], roots: Iterable[Roots]
@@ -141,6 +143,18 @@ class Follower:
         incident.quiet += 1
         if incident.quiet >= self.policy.quiet_days:
             incident.closed = day
+            lasted = incident.last > incident.onset
+            self.ended.setdefault((incident.account, incident.kind), []).append(lasted)
+
+    def _likely_money(self, incident: Incident) -> float:
+        """Today's money, times how likely its kind lasts in the account where it is still in its first day.
+
+        Ads that rest for a day now and then crowd out nothing else.
+        """
+        if incident.last > incident.onset:
+            return incident.money_today
+        ended = self.ended.get((incident.account, incident.kind), [])
+        return incident.money_today * (sum(ended) + 1) / (len(ended) + 1)
 
     def _add_day(self, incident: Incident, day: int, gated: dict[str, list[Gated]]) -> None:
         stake = gated[incident.metric][incident.step].stake
@@ -174,10 +188,11 @@ class Follower:
                 self._add_day(first, day, gated)
             return
         explaining = EXPLAINS.get(cause, ()) if sign < 0 else ()
-        if any((item.cause, item.sign) in explaining and item.shows for item in near):
+        covering = [item for item in near if item.step <= step and item.shows]
+        if any((item.cause, item.sign) in explaining for item in covering):
             return
         # A rate of an entity that hardly delivers any more, or another view of what began there today.
-        if any((item.cause, item.sign) == ("spend", -1) and item.shows for item in near):
+        if any((item.cause, item.sign) == ("spend", -1) for item in covering):
             return
         if any(item.step == step and item.row == row and item.onset == day for item in near):
             return
@@ -243,7 +258,7 @@ class Follower:
             if incident.closed is None and incident.shows and incident.is_bad:
                 by_account.setdefault(incident.account, []).append(incident)
         for incidents in by_account.values():
-            incidents.sort(key=lambda item: (-item.money_today, item.step, item.row, item.metric))
+            incidents.sort(key=lambda item: (-self._likely_money(item), item.step, item.row, item.metric))
             left = self.policy.issued_per_day
             for incident in incidents:
                 if incident.is_issued:

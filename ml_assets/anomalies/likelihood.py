@@ -21,7 +21,7 @@ EXACT_FROM = 2.0
 NOTHING = -6.0
 """Log deviation of a figure that is zero."""
 
-MOST_GAIN, MOST_EVIDENCE = 6.0, 14.0
+MOST_GAIN, MOST_EVIDENCE = 6.0, 10.0
 """Evidence one day can add, and all there is to gather."""
 
 BAND = -ndtri(0.005)

@@ -127,7 +127,9 @@ def _pass(
         flagged = tested.is_tested & (tested.p_value <= FLAGGED)
         left_out = flagged | (tested.is_tested & (tested.day_p_value <= DOUBTED))
         if flagged_above is not None:
-            flagged = flagged | flagged_above[step.parent.index]
+            above = flagged_above[step.parent.index]
+            evidence.forget(above)  # what moves the level above is no evidence of its own
+            flagged = flagged | above
             left_out |= flagged
         flagged_above = flagged
         flagged_days += left_out & where
