@@ -24,6 +24,7 @@ FOUND_AT_LEAST = {
 ROOT_AT_LEAST = 0.90
 LEVELS = ("campaign", "adset", "ad", "account")
 REASONS_SHOWN = 4
+SILENT = "a silent day"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ def _false(trial: Trial) -> None:
         false = PerDay(int(raised["is_false"].sum()), days)
         grave_false = PerDay(int(grave["is_false"].sum()), days)
         is_all = name == "all"
+        is_silent = pl.col("is_false") & (pl.col("reason") == SILENT)
+        others = pl.any_horizontal("by_edit", "by_pause", "by_fatigue") | (pl.col("same").list.len() > 0)
+        beside = pl.col("by_incident") & ~others
         rows.append(
             [
                 name,
@@ -91,8 +95,10 @@ def _false(trial: Trial) -> None:
                 at_most(false, FALSE_AT_MOST) if is_all else "",
                 grave_false,
                 at_most(grave_false, GRAVE_FALSE_AT_MOST) if is_all else "",
-                f"{int(open_days.filter(of_mix)['is_false'].sum()) / days:.2f}",
+                f"{raised.filter(is_silent).height / days:.2f}",
+                f"{raised.filter(beside).height / days:.2f}",
                 f"{raised.filter(~pl.col('by_incident')).height / days:.2f}",
+                f"{int(open_days.filter(of_mix)['is_false'].sum()) / days:.2f}",
                 f"{_raised_anyhow(trial.incidents.filter(of_mix))['is_false'].sum() / days:.2f}",
             ]
         )
@@ -104,9 +110,11 @@ def _false(trial: Trial) -> None:
             "target",
             "of them HIGH or CRITICAL",
             "target",
-            "false and open a day",
-            "issued a day that no injected incident touches",
-            "false a day, below the fold too",
+            "false: days without any delivery",
+            "not false, beside a cause of another metric",
+            "without any injected incident",
+            "false and open",
+            "false, below the fold too",
         ],
         rows,
     )
@@ -181,9 +189,11 @@ def _by_day(frame: pl.DataFrame, column: str, day: int) -> Rate:
 
 def _first_day(trial: Trial) -> None:
     _recall(trial, pl.col("is_decidable"), 1, with_target=True)
-    print("Tracking breaks with 12 expected leads of the day, counting those that come later:\n")
-    is_final = pl.col("is_decidable_final") & (pl.col("kind") == "TRACKING_BREAK")
-    _recall(trial, is_final, 1, with_target=False)
+    print(
+        "The same where spend and CPM are material by the mean spend of the week before instead of by what "
+        "the day would have spent, and tracking breaks decidable by leads that come later too:\n"
+    )
+    _recall(trial, pl.col("is_decidable_otherwise"), 1, with_target=False)
 
 
 def _rest(trial: Trial) -> None:
@@ -255,13 +265,27 @@ def _one_each(trial: Trial) -> None:
     )
     rows: list[list[object]] = []
     for kind, level, some in _levels(causes):
-        touched = some.filter(pl.col("raised").is_not_null()).with_columns(is_one=pl.col("raised") == 1)
-        if not touched.height:
+        named = some.filter(pl.col("same") > 0).with_columns(is_one=pl.col("same") == 1)
+        if not named.height:
             continue
-        total = int(touched["raised"].sum())
-        rows.append([kind, level, rate_of(touched, "is_one"), f"{total / touched.height:.2f}"])
+        rows.append(
+            [
+                kind,
+                level,
+                rate_of(named, "is_one"),
+                f"{named['same'].sum() / named.height:.2f}",
+                f"{named['raised'].sum() / named.height:.2f}",
+            ]
+        )
     print_table(
-        ["cause", "level", "causes with exactly one of those touched", "issued incidents a cause"], rows
+        [
+            "cause",
+            "level",
+            "one issued incident of its metric and direction",
+            "of them a cause",
+            "of any kind a cause",
+        ],
+        rows,
     )
 
 

@@ -34,8 +34,8 @@ def touched(found: pl.DataFrame, happened: Happened) -> pl.DataFrame:
     Its entities are the root, what is in it and what it is in; its days those from onset_date to last_date.
     Of an account only what moved the whole account counts. An edit counts on its day and the next one, a
     pause while it lasts where it stopped the root itself, fatigue of the ad that is named (or that is alone
-    in what is named) where the kind is one of `FADING`. Also `numbers`, the injected incidents, and
-    `is_false`: none of these.
+    in what is named) where the kind is one of `FADING`. Also `numbers`, the injected incidents, `same`, those
+    of them whose metric and direction it has, and `is_false`: none of these.
     """
     keyed = found.with_row_index("row")
     is_near = (
@@ -54,6 +54,7 @@ def touched(found: pl.DataFrame, happened: Happened) -> pl.DataFrame:
         .agg(
             *((pl.col("cause") == cause).any().alias(f"by_{cause}") for cause in CAUSES),
             numbers=pl.col("number").drop_nulls().unique().sort(),
+            same=pl.col("number").filter(_is_right("injected", "kind")).unique().sort(),
         )
     )
     by = [f"by_{cause}" for cause in CAUSES]
@@ -61,7 +62,7 @@ def touched(found: pl.DataFrame, happened: Happened) -> pl.DataFrame:
         keyed.join(near, on="row", how="left", maintain_order="left")
         .with_columns(
             pl.col(*by).fill_null(value=False),
-            numbers=pl.col("numbers").fill_null(pl.lit([], pl.List(pl.Int64))),
+            pl.col("numbers", "same").fill_null(pl.lit([], pl.List(pl.Int64))),
         )
         .with_columns(is_false=~pl.any_horizontal(by))
         .drop("row")
@@ -94,11 +95,7 @@ def outcomes(found: pl.DataFrame, happened: Happened) -> pl.DataFrame:
     - `kind_found`: kind of the catch of the first such day; `named`: level of what was noticed.
     - `is_found_by`: other kinds near it up to day 3, text.
     """
-    near = _near(found, happened).with_columns(
-        is_right_kind=pl.any_horizontal(
-            (pl.col("kind") == kind) & pl.col("kind_said").is_in(kinds) for kind, kinds in RIGHT.items()
-        )
-    )
+    near = _near(found, happened).with_columns(is_right_kind=_is_right("kind", "kind_said"))
     is_new = pl.col("onset_date") >= pl.col("onset")
     right = near.filter("is_right_kind", pl.col("is_answer") | is_new).sort(
         "number", "day", "is_answer", descending=[False, False, True]
@@ -133,6 +130,13 @@ def outcomes(found: pl.DataFrame, happened: Happened) -> pl.DataFrame:
     )
 
 
+def _is_right(injected: str, said: str) -> pl.Expr:
+    """Whether the kind in column `said` has the metric and direction of the injected kind."""
+    return pl.any_horizontal(
+        (pl.col(injected) == kind) & pl.col(said).is_in(kinds) for kind, kinds in RIGHT.items()
+    )
+
+
 def _near(found: pl.DataFrame, happened: Happened) -> pl.DataFrame:
     """Open incidents that show at or after the onset of an injected one, at its entity or its kin, by day."""
     said = found.filter(pl.col("status") == "open").select(
@@ -162,12 +166,14 @@ def _near(found: pl.DataFrame, happened: Happened) -> pl.DataFrame:
 
 
 def per_cause(raised: pl.DataFrame) -> pl.DataFrame:
-    """number, raised: how many issued incidents touch each injected one; `raised` comes from `touched`."""
+    """number, raised, same: issued incidents that touch each injected one, and those of its own metric.
+
+    `raised` comes from `touched`; `same` are those of its metric and direction.
+    """
+    of_cause = raised.select("same", number="numbers").explode("number").drop_nulls("number")
     return (
-        raised.filter(pl.col("by_incident"))
-        .explode("numbers")
-        .group_by(number="numbers")
-        .agg(raised=pl.len())
+        of_cause.group_by("number")
+        .agg(raised=pl.len(), same=pl.col("same").list.contains(pl.col("number")).sum())
         .sort("number")
     )
 

@@ -27,6 +27,9 @@ EXPECTED_CLICKS = 50.0
 VISIBLE_AGE_DAYS = 1
 """Age at which a day is first read: the morning after it."""
 
+WEEK_DAYS = 7
+"""Days before one whose mean spend says what was to be expected of it."""
+
 EDITED_DAYS = 2
 """An edit shows on its day and on the first whole day after it."""
 
@@ -36,14 +39,15 @@ class Happened:
     """The truth of one account, in the frames that anomalies are scored by.
 
     - `incidents`: one row per injected incident and day: number, kind, entity_type, entity_id, onset,
-      last_date, date, day (1 on the onset), change_t (money moved, multiples of T), leads_final and
-      leads_visible (expected leads, all of them and those the next morning sees), clicks (expected),
-      is_decidable and is_decidable_final (tracking by visible and by final leads).
+      last_date, date, day (1 on the onset), change_t (money moved, multiples of T), usual_change_t (the same
+      of a day that spends the mean of the week before), leads_final and leads_visible (expected leads, all
+      of them and those the next morning sees), clicks (expected), is_decidable, and is_decidable_otherwise
+      (by usual_change_t and leads_final).
     - `answers`: number, date, entity_type, entity_id: the right roots of an incident on a day.
     - `kin`: entity_type, entity_id, kin_type, kin_id, place (self, above, below): an entity with itself,
       what it is in and what is in it. An account is above everything and has nothing below.
-    - `causes`: entity_type, entity_id, date, cause (incident, edit, pause, fatigue), number (of the injected
-      incident).
+    - `causes`: entity_type, entity_id, date, cause (incident, edit, pause, fatigue), number and injected
+      (kind) of an injected incident.
     - `places`: entity_type, entity_id, parent_id, campaign_id, created_on.
     - `expected`: entity_type, entity_id, date, spend without incidents (days with spend).
     """
@@ -77,11 +81,12 @@ def what_happened(source: SyntheticSource, entities: pl.DataFrame, targets: pl.D
         created_on=pl.col("created_time").dt.convert_time_zone(source.config.timezone).dt.date(),
     )
     visible = truth.late_leads.filter(pl.col("age_days") == VISIBLE_AGE_DAYS)["visible_share"].item()
+    usual = _usual(source, expected)
     numbered = truth.incidents.with_row_index("number").with_columns(pl.col("number").cast(pl.Int64))
     days = numbered.with_columns(date=pl.date_ranges("onset", "last_date")).explode("date")
     lone = lone_parents(expected, places)
     return Happened(
-        incidents=_sized(days, expected, _with_account(truth.days, account_id), places, targets, visible),
+        incidents=_sized(days, usual, _with_account(truth.days, account_id), places, targets, visible),
         answers=answers(days.select("number", "date", *ENTITY), lone),
         kin=make_kin(places, account_id),
         causes=make_causes(truth, days, lone, source.config.last_day),
@@ -166,15 +171,29 @@ def make_causes(truth: Truth, days: pl.DataFrame, lone: pl.DataFrame, last_day: 
         entity_id="ad_id",
         date=pl.date_ranges("onset", pl.col("end").dt.offset_by("-1d").fill_null(last_day)),
     ).explode("date")
-    number = pl.lit(None, pl.Int64).alias("number")
+    none = (pl.lit(None, pl.Int64).alias("number"), pl.lit(None, pl.String).alias("injected"))
     return pl.concat(
         [
-            days.select(*ENTITY, "date", pl.lit("incident").alias("cause"), "number"),
-            edits.unique().select(*ENTITY, "date", pl.lit("edit").alias("cause"), number),
-            pauses.unique().select(*ENTITY, "date", pl.lit("pause").alias("cause"), number),
-            answers(fading, lone).unique().select(*ENTITY, "date", pl.lit("fatigue").alias("cause"), number),
+            days.select(*ENTITY, "date", pl.lit("incident").alias("cause"), "number", injected="kind"),
+            edits.unique().select(*ENTITY, "date", pl.lit("edit").alias("cause"), *none),
+            pauses.unique().select(*ENTITY, "date", pl.lit("pause").alias("cause"), *none),
+            answers(fading, lone).unique().select(*ENTITY, "date", pl.lit("fatigue").alias("cause"), *none),
         ]
     )
+
+
+def _usual(source: SyntheticSource, expected: pl.DataFrame) -> pl.DataFrame:
+    """`expected` with `usual_spend`: the mean of the days before each day, days without spend as zeros."""
+    days = pl.DataFrame({"date": source.config.dates()}).with_columns(pl.col("date").cast(pl.Date))
+    dense = (
+        expected.select(ENTITY)
+        .unique()
+        .join(days, how="cross")
+        .join(expected, on=[*ENTITY, "date"], how="left")
+        .sort(*ENTITY, "date")
+    )
+    before = pl.col("spend").fill_null(0.0).shift(1)
+    return dense.with_columns(usual_spend=before.rolling_mean(WEEK_DAYS, min_samples=1).over(ENTITY))
 
 
 def _account_key(account_id: str) -> pl.DataFrame:
@@ -205,12 +224,21 @@ def _sized(
     on = [*ENTITY, "date"]
     account_wide = targets.group_by("date").agg(account_target=pl.col("target_cpl").median())
     kind = pl.col("kind")
+    factor, target = pl.col("factor"), pl.coalesce("target_cpl", "account_target")
+    is_spend, is_cpm = kind.is_in(["ZERO_SPEND", "SPEND_SPIKE"]), kind == "CPM_SPIKE"
+    # What the impressions cost more than they would have.
+    dearer = 1.0 - 1.0 / factor
     money = (
-        pl.when(kind.is_in(["ZERO_SPEND", "SPEND_SPIKE"]))
+        pl.when(is_spend)
         .then((pl.col("spend_now") - pl.col("spend")).abs())
-        # What the impressions cost more than they would have.
-        .when(kind == "CPM_SPIKE")
-        .then(pl.col("spend_now") * (1.0 - 1.0 / pl.col("factor")))
+        .when(is_cpm)
+        .then(pl.col("spend_now") * dearer)
+    )
+    usual_money = (
+        pl.when(is_spend)
+        .then(pl.col("usual_spend") * (factor - 1.0).abs())
+        .when(is_cpm)
+        .then(pl.col("usual_spend") * dearer)
     )
     sized = (
         days.join(places.select(*ENTITY, "campaign_id"), on=ENTITY, how="left")
@@ -221,7 +249,8 @@ def _sized(
         .with_columns(pl.col("spend", "spend_now", "expected_leads", "expected_clicks").fill_null(0.0))
         .with_columns(
             day=(pl.col("date") - pl.col("onset")).dt.total_days() + 1,
-            change_t=money / pl.coalesce("target_cpl", "account_target"),
+            change_t=money / target,
+            usual_change_t=usual_money / target,
             leads_final=pl.col("expected_leads"),
             leads_visible=pl.col("expected_leads") * visible_share,
             clicks=pl.col("expected_clicks"),
@@ -236,21 +265,22 @@ def _sized(
         "date",
         "day",
         "change_t",
+        "usual_change_t",
         "leads_final",
         "leads_visible",
         "clicks",
-        is_decidable=_decidable("leads_visible"),
-        is_decidable_final=_decidable("leads_final"),
+        is_decidable=_decidable("leads_visible", "change_t"),
+        is_decidable_otherwise=_decidable("leads_final", "usual_change_t"),
     ).sort("number", "date")
 
 
-def _decidable(leads: str) -> pl.Expr:
+def _decidable(leads: str, change: str) -> pl.Expr:
     kind = pl.col("kind")
     return (
         pl.when(kind == "TRACKING_BREAK")
         .then(pl.col(leads) >= TRACKED_LEADS)
         .when(kind == "CTR_DROP")
         .then(pl.col("clicks") >= EXPECTED_CLICKS)
-        .otherwise(pl.col("change_t") >= SPEND_CHANGE)
+        .otherwise(pl.col(change) >= SPEND_CHANGE)
         .fill_null(value=False)
     )

@@ -91,15 +91,15 @@ def happened(
         orient="row",
     )  # fmt: skip
     causes = pl.DataFrame(
-        [(LEVEL[root], root, day(at), cause, None) for root, cause, at in others or []],
+        [(LEVEL[root], root, day(at), cause, None, None) for root, cause, at in others or []],
         schema={
             "entity_type": pl.String, "entity_id": pl.String, "date": pl.Date, "cause": pl.String,
-            "number": pl.Int64,
+            "number": pl.Int64, "injected": pl.String,
         },
         orient="row",
     )  # fmt: skip
     names = ["entity_type", "entity_id", "date"]
-    of_incidents = days.select(*names, pl.lit("incident").alias("cause"), "number")
+    of_incidents = days.select(*names, pl.lit("incident").alias("cause"), "number", injected="kind")
     return Happened(
         incidents=days,
         answers=answers(days.select("number", "date", *names[:2]), lone_parents(expected, PLACES)),
@@ -225,7 +225,7 @@ def test_an_account_named_for_one_adset_is_no_catch() -> None:
 def test_two_alarms_of_one_cause_are_two() -> None:
     truth = happened([("s2", "ZERO_SPEND", 2, 5)])
     scored = touched(found(incident("s2", "ZERO_SPEND", 2), incident("b", "LEADS_DROP", 3)), truth)
-    assert per_cause(first_issued(scored)).rows() == [(0, 2)]
+    assert per_cause(first_issued(scored)).rows() == [(0, 2, 1)]
 
 
 def test_false_incidents_are_put_down_to_what_was_near() -> None:

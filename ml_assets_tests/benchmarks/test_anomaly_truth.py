@@ -49,6 +49,7 @@ def test_what_is_at_stake_is_the_spend_that_went_or_came(account: Account, truth
     assert spike["change_t"] == pytest.approx(spent * 2 / 3 / target, rel=0.01)
     assert spike["day"] == 1
     assert spike["is_decidable"] == (spike["change_t"] >= 1)
+    assert spike["usual_change_t"] == pytest.approx(spike["change_t"], rel=0.6)
     stopped = truth.incidents.filter(pl.col("kind") == "ZERO_SPEND")
     assert (stopped["change_t"] > 0).all()
     assert (truth.incidents["leads_visible"] < truth.incidents["leads_final"]).all()
