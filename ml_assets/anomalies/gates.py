@@ -71,7 +71,7 @@ def gate(panel: Panel, told: Day, day: int, policy: AnomalyPolicy) -> dict[str, 
                 tested.is_tested
                 & (tested.p_value <= np.minimum(policy.p_value, bars[step.account]))
                 & (np.abs(ratio - 1.0) >= policy.least_relative)
-                & ((stake.money >= policy.least_money * stake.unit) | (stake.leads >= policy.least_leads))
+                & ((plausible >= policy.least_money * stake.unit) | (stake.leads >= policy.least_leads))
             )
             sign = np.where(passes, np.sign(np.nan_to_num(tested.score)), 0).astype(np.int8)
             if metric == "cvr":
