@@ -337,6 +337,43 @@ def fill_head(engine: sa.Engine) -> None:
                 ("SCALE_UP", "active", "learning"),
             )
         ],
+        "ml_anomalies": [
+            {
+                **key,
+                "entity_type": "adset",
+                "anomaly_date": day,
+                "metric_name": "cpm",
+                "anomaly_type": kind,
+                "severity": "HIGH",
+                "is_acknowledged": True,
+                "is_superseded": kind == "CPM_DROP",
+            }
+            for kind in ("CPM_SPIKE", "CPM_DROP")
+        ],
+        "ml_incidents": [
+            {
+                **key,
+                "entity_type": "adset",
+                "kind": "CPM_SPIKE",
+                "onset_date": day,
+                "incident_id": f"i{number}",
+                "evaluated_date": evaluated,
+                "feedback": "EXPECTED",
+                "entity_id": number,
+            }
+            for number, evaluated in (("22", day), ("23", None))
+        ],
+        "ml_incident_days": [
+            {
+                **key,
+                "entity_type": "adset",
+                "kind": "CPM_SPIKE",
+                "onset_date": day,
+                "evaluated_date": day,
+                "incident_id": "i22",
+                "money": 12.5,
+            }
+        ],
         "ml_forecasts": [
             {
                 "id": "00000000-0000-5000-8000-00000000ffff",
@@ -455,4 +492,4 @@ def test_what_changed_on_either_side_is_carried_over(empty: sa.Engine) -> None:
 
 def test_alembic_finds_the_scripts_through_pyproject() -> None:
     assert alembic_config().get_main_option("script_location")
-    assert head_revision() == "0003"
+    assert head_revision() == "0004"

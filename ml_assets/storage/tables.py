@@ -333,8 +333,23 @@ class AcknowledgementColumns:
     resolution_notes: Mapped[str | None]
 
 
-class MLIncident(EntityKey, AcknowledgementColumns, Base):
-    """One cause, however many entities and metrics show it; keyed by its root entity."""
+class IncidentColumns:
+    """What is said of an incident as of a date; the root is the entity of the key."""
+
+    kind: Mapped[str] = mapped_column(Word)
+    onset_date: Mapped[dt.date]
+    last_date: Mapped[dt.date | None]
+    status: Mapped[str | None] = mapped_column(sa.String(20), server_default="open")
+    severity: Mapped[str | None] = mapped_column(sa.String(20))
+    money: Mapped[float | None]
+    alert_rank: Mapped[int | None]
+    verdict: Mapped[str | None] = mapped_column(sa.String(20))
+    description: Mapped[str | None]
+    attribution: Mapped[dict[str, Any] | None]
+
+
+class MLIncident(EntityKey, IncidentColumns, AcknowledgementColumns, Base):
+    """One cause, however many entities and metrics show it, as of the newest look at it."""
 
     __tablename__ = "ml_incidents"
     __table_args__ = (
@@ -345,18 +360,31 @@ class MLIncident(EntityKey, AcknowledgementColumns, Base):
     )
 
     incident_id: Mapped[str | None] = mapped_column(sa.String(36), index=True)
-    kind: Mapped[str] = mapped_column(Word)
-    onset_date: Mapped[dt.date]
-    last_date: Mapped[dt.date | None]
-    status: Mapped[str | None] = mapped_column(sa.String(20), server_default="open")
-    severity: Mapped[str | None] = mapped_column(sa.String(20))
-    money: Mapped[float | None]
-    alert_rank: Mapped[int | None]
+    evaluated_date: Mapped[dt.date | None]
     notified_at: Mapped[dt.datetime | None]
-    description: Mapped[str | None]
-    verdict: Mapped[str | None] = mapped_column(sa.String(20))
-    attribution: Mapped[dict[str, Any] | None]
     feedback: Mapped[str | None] = mapped_column(Word)
+
+
+class MLIncidentDay(EntityKey, IncidentColumns, Base):
+    """An incident as it was on a date (asset `anomalies`); `ml_incidents` is made of these."""
+
+    __tablename__ = "ml_incident_days"
+    __table_args__ = (
+        sa.UniqueConstraint(
+            "config_id",
+            "entity_type",
+            "entity_id",
+            "evaluated_date",
+            "kind",
+            "onset_date",
+            name="uq_ml_incident_days_key",
+        ),
+        # The newest date of an account and level is looked up at each run.
+        sa.Index("ix_ml_incident_days_partition", "config_id", "entity_type", "evaluated_date"),
+    )
+
+    incident_id: Mapped[str] = mapped_column(sa.String(36), index=True)
+    evaluated_date: Mapped[dt.date]
 
 
 class MLAnomaly(EntityKey, AcknowledgementColumns, Base):
@@ -387,6 +415,7 @@ class MLAnomaly(EntityKey, AcknowledgementColumns, Base):
     description: Mapped[str | None]
     detected_at: Mapped[dt.datetime | None] = mapped_column(server_default=sa.func.now())
     is_acknowledged: Mapped[bool] = mapped_column(server_default=sa.false())
+    is_superseded: Mapped[bool] = mapped_column(server_default=sa.false())
 
 
 class MLRecommendation(EntityKey, Base):
