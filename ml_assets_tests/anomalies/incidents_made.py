@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import uuid
 from typing import Any
 
 import polars as pl
@@ -122,7 +123,7 @@ def incident(kind: str = "CPM_SPIKE", level: str = "adset", **other: Any) -> dic
         "onset_date": ONSET,
         "evaluated_date": TODAY,
         "last_date": TODAY,
-        "incident_id": f"{kind.lower()}-{level}",
+        "incident_id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{kind} {level}")),
         "status": "open",
         "severity": "HIGH",
         "money": 230.4,
