@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.errors import NotReadyError, UsageError
+from ml_assets.report.incidents import OpenIncidents, read_account_incidents
 from ml_assets.report.plan import Plan, read_plan
 from ml_assets.storage.overview import read_reach, read_rejected
 from ml_assets.storage.reads import read_entities, read_entity_metrics, read_table
@@ -30,8 +31,8 @@ class AccountReport:
     """The results of one account on one date.
 
     `judged` has a row per entity of the asked levels: classification and features side by side, with
-    `name`, `parent_name`. `plan` is what to do. `residuals` compares levels over the last
-    `RESIDUAL_DAYS` days.
+    `name`, `parent_name`. `plan` is what to do, `incidents` what is open. `residuals` compares levels over
+    the last `RESIDUAL_DAYS` days.
     """
 
     account: dict[str, Any]
@@ -39,6 +40,7 @@ class AccountReport:
     levels: tuple[EntityType, ...]
     judged: pl.DataFrame
     plan: Plan
+    incidents: OpenIncidents
     residuals: pl.DataFrame
     rejected_rows: int
 
@@ -167,6 +169,7 @@ def read_report(
         levels=tuple(levels),
         judged=_side_by_side(tiers, features, names),
         plan=read_plan(connection, config_ids[0], day, levels),
+        incidents=read_account_incidents(connection, config_ids[0], day, levels),
         residuals=_residuals(metrics),
         rejected_rows=int(read_rejected(connection, config_ids).get_column("rows").sum()),
     )

@@ -16,6 +16,7 @@ from rich.text import Text
 from ml_assets.entities import EntityType
 from ml_assets.report import text
 from ml_assets.report.content import RESIDUAL_DAYS, AccountReport
+from ml_assets.report.incidents import draw_open_incidents
 
 TIER_STYLES = {
     "HIGH_PERFORMER": "green",
@@ -32,8 +33,6 @@ NAME_COLUMNS = frozenset({"name", "shares its audience with"})
 WRAPPED_COLUMNS = frozenset({"what to do"})
 """Columns whose cells take several lines: sentences."""
 
-MAX_WIDTH = 120
-
 GUARDS_NAMED = 3
 """How many guards the line under the plan names before it only counts."""
 
@@ -47,6 +46,7 @@ def draw(report: AccountReport, console: Console, *, top: int = 5) -> None:
     """Print the report on `console`; `top` rows per level and list."""
     _heading(report, console)
     draw_plan(report, console)
+    draw_open_incidents(report.incidents, console, top=top)
     _tiers(report, console)
     few = max(1, top) if len(report.levels) == 1 else max(1, top // 2 + 1)
     _judged(report, console, "HIGH_PERFORMER", "Surest high performers: true CPL at most 0.7 x target", few)
@@ -93,7 +93,7 @@ def _table(console: Console, columns: Sequence[tuple[str, str]]) -> Table:
         pad_edge=False,
         show_edge=False,
         header_style="dim",
-        width=min(console.width, MAX_WIDTH) if names else None,
+        width=min(console.width, text.MAX_WIDTH) if names else None,
     )
     for heading, justify in columns:
         table.add_column(

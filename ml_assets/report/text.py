@@ -7,6 +7,9 @@ from typing import Any, SupportsFloat
 
 DASH = "-"
 
+MAX_WIDTH = 120
+"""Columns of the widest line."""
+
 CENTS_BELOW = 1000
 """Amounts from here on are shown without cents."""
 

@@ -1,0 +1,249 @@
+"""A picture of an incident: its series, the band that was expected, and the days on which it showed."""
+
+import base64
+import json
+import struct
+import textwrap
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from ml_assets.anomalies.attribution import read_series
+from ml_assets.anomalies.frames import METRICS
+
+WIDTH, HEIGHT = 560, 180
+"""Of the plot itself, in pixels; titles and axes come on top."""
+
+TITLE_WIDTH = 88
+"""Characters of a line of the title."""
+
+TITLE_LINES = 2
+LARGEST = 60_000
+"""Characters of a picture inside a page: the event log of a run holds one for each incident."""
+
+SCALES = (1.5, 1.0)
+"""Pixels of the picture for each of the plot; the first that is small enough."""
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+SEVERITY_COLOURS = {"LOW": "#6b7280", "MEDIUM": "#b45309", "HIGH": "#c2410c", "CRITICAL": "#b91c1c"}
+LINE, BAND, EXPECTED = "#1f2937", "#93c5fd", "#2563eb"
+
+BAND_ROOM = 3.0
+"""How far a band is shown above what was expected: a wide one must not flatten the series."""
+
+SMALL = 20.0
+SMALL_RATE = 0.1
+"""Values below these are read with decimals."""
+
+SPIKE_ROOM = 1.08
+"""Room above the highest point of the series, as a factor."""
+
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "spend": "Spend a day",
+        "impressions": "Impressions a day",
+        "clicks": "Clicks a day",
+        "leads": "Leads a day",
+        "cpm": "CPM",
+        "ctr": "Click-through rate",
+        "cvr": "Clicks that became leads",
+        "cpl": "Cost per lead",
+        "frequency": "Times per person",
+        "observed": "observed",
+        "expected": "expected, with the 99 % band",
+        "days": "days of the incident",
+        "picture": "Incident",
+    },
+    "pt-BR": {
+        "spend": "Gasto por dia",
+        "impressions": "Impressões por dia",
+        "clicks": "Cliques por dia",
+        "leads": "Leads por dia",
+        "cpm": "CPM",
+        "ctr": "Taxa de cliques (CTR)",
+        "cvr": "Cliques que viraram leads",
+        "cpl": "Custo por lead",
+        "frequency": "Vezes por pessoa",
+        "observed": "observado",
+        "expected": "esperado, com a faixa de 99 %",
+        "days": "dias do incidente",
+        "picture": "Incidente",
+    },
+}
+"""Words of a plot by language; a language without its own reads English."""
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """What is drawn: the title, the metric, and the days, each with `is_shown` on those of the incident."""
+
+    title: list[str]
+    metric: str
+    colour: str
+    days: list[dict[str, Any]]
+    highest: float
+    language: str
+
+    def word(self, key: str) -> str:
+        return WORDS.get(self.language, WORDS["en"])[key]
+
+
+def incident_plot_png(row: Mapping[str, Any], language: str = "en") -> bytes:
+    """The plot of an incident as a PNG picture.
+
+    `row` is one of INCIDENTS or of `ml_incidents`, with its `description`; `language` is that of the axis and
+    the legend. The title is the description, cut after two lines. A day without a value is a gap; an incident
+    without a series (levels that do not add up) is a plot with a title and no lines.
+    """
+    return _picture(_plot(row, language), SCALES[0])
+
+
+def incident_plot_markdown(row: Mapping[str, Any], language: str = "en") -> str:
+    """The plot as a Markdown image that carries its data, for a run's metadata: at most `LARGEST` characters.
+
+    Smaller where the picture needs it; empty for an incident without a series.
+    """
+    plot = _plot(row, language)
+    if not plot.days:
+        return ""
+    # brackets end the text of an image in Markdown
+    name = " ".join(plot.title).replace("[", "(").replace("]", ")")
+    for scale in SCALES:
+        data = base64.b64encode(_picture(plot, scale)).decode("ascii")
+        text = f"![{name}](data:image/png;base64,{data})"
+        if len(text) <= LARGEST:
+            return text
+    return ""
+
+
+def _picture(plot: _Plot, scale: float) -> bytes:
+    import vl_convert  # noqa: PLC0415 - slow to load, and most reports draw nothing
+
+    locale = "pt-BR" if plot.language == "pt-BR" else "en-US"
+    return _squeezed(
+        vl_convert.vegalite_to_png(_spec(plot), scale=scale, format_locale=locale, time_format_locale=locale)
+    )
+
+
+def _squeezed(png: bytes) -> bytes:
+    """The same picture in a third of the bytes: the writer of the picture is in a hurry, an event log is not.
+
+    A PNG is a signature and chunks of length, kind, data and checksum; its pixels are the joined IDAT data.
+    """
+    chunks: list[tuple[bytes, bytes]] = []
+    at = len(PNG_SIGNATURE)
+    while at < len(png):
+        (length,) = struct.unpack_from(">I", png, at)
+        chunks.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + length]))
+        at += length + 12
+    pixels = zlib.compress(zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT")), 9)
+    kept = [(kind, data) for kind, data in chunks if kind not in (b"IDAT", b"IEND")]
+    return PNG_SIGNATURE + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in [*kept, (b"IDAT", pixels), (b"IEND", b"")]
+    )
+
+
+def _plot(row: Mapping[str, Any], language: str) -> _Plot:
+    document = row.get("attribution")
+    text = document if isinstance(document, str) or document is None else json.dumps(document)
+    series = read_series(pl.DataFrame({"attribution": [text]}, schema={"attribution": pl.String}))
+    last = row.get("last_date")
+    shown = series.with_columns(
+        is_shown=pl.col("date").is_between(pl.lit(row["onset_date"], pl.Date), pl.lit(last, pl.Date)),
+        # with a time the day is read in the time zone it is drawn in
+        day=pl.col("date").dt.strftime("%Y-%m-%dT00:00:00"),
+    ).filter(pl.any_horizontal(pl.col("observed", "expected").is_not_null()))
+    metric = json.loads(text)["metric"] if text else None
+    seen = pl.max_horizontal(pl.col("observed").max(), pl.col("expected").max())
+    highest = shown.select(
+        pl.max_horizontal(
+            seen, pl.min_horizontal(pl.col("upper").max(), BAND_ROOM * pl.col("expected").max())
+        )
+    )
+    title = " ".join(str(row.get("description") or row["kind"].replace("_", " ").capitalize()).split())
+    return _Plot(
+        title=textwrap.wrap(title, TITLE_WIDTH, max_lines=TITLE_LINES, placeholder=" …"),
+        metric=metric if metric in METRICS else "",
+        colour=SEVERITY_COLOURS.get(row.get("severity") or "", SEVERITY_COLOURS["MEDIUM"]),
+        days=shown.drop("date", "row").to_dicts(),
+        highest=float(highest.item() or 1.0) * SPIKE_ROOM,
+        language=language,
+    )
+
+
+def _spec(plot: _Plot) -> dict[str, Any]:
+    """The plot in Vega-Lite."""
+    is_portuguese = plot.language == "pt-BR"
+    is_rate = plot.metric in {"ctr", "cvr"}
+    is_small = plot.highest < (SMALL_RATE if is_rate else SMALL)
+    form = (".1%" if is_small else ".0%") if is_rate else (",.2~f" if is_small else ",.0f")
+    x = {
+        "field": "day",
+        "type": "temporal",
+        "scale": {"padding": 8},
+        "axis": {
+            "format": "%d/%m" if is_portuguese else "%b %-d", "tickCount": 7, "grid": False, "title": None
+        },
+    }  # fmt: skip
+    title = plot.word(plot.metric) if plot.metric else ""
+    scale = {"domain": [0, plot.highest], "nice": True}
+    names = [plot.word(key) for key in ("observed", "expected", "days")]
+
+    def y(field: str) -> dict[str, Any]:
+        axis = {"format": form, "tickCount": 5, "title": title}
+        return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
+
+    def colour(key: str) -> dict[str, Any]:
+        return {
+            "datum": plot.word(key),
+            "scale": {"domain": names, "range": [LINE, EXPECTED, plot.colour]},
+            "legend": {"title": None, "orient": "bottom", "symbolType": "circle"},
+        }
+
+    def layer(mark: dict[str, Any], **encoding: Any) -> dict[str, Any]:  # noqa: ANN401 - of Vega-Lite
+        return {"mark": {"clip": True, **mark}, "encoding": {"x": x, **encoding}}
+
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+        "width": WIDTH,
+        "height": HEIGHT,
+        "background": "white",
+        "padding": 10,
+        "title": {
+            "text": plot.title,
+            "anchor": "start",
+            "frame": "group",
+            "fontSize": 12.5,
+            "fontWeight": 600,
+            "offset": 12,
+        },
+        "data": {"values": plot.days},
+        "layer": [
+            layer({"type": "area", "color": BAND, "opacity": 0.35}, y=y("lower"), y2={"field": "upper"}),
+            layer(
+                {"type": "line", "strokeDash": [5, 4], "strokeWidth": 1.3},
+                y=y("expected"), color=colour("expected"),
+            ),
+            layer(
+                {"type": "line", "strokeWidth": 1.8, "point": {"size": 22}},
+                y=y("observed"), color=colour("observed"),
+            ),
+            layer(
+                {"type": "circle", "size": 80, "opacity": 1, "clip": False},
+                y=y("observed"), color=colour("days"),
+            )
+            | {"transform": [{"filter": "datum.is_shown && isValid(datum.observed)"}]},
+        ],
+        "config": {
+            "view": {"stroke": None},
+            "axis": {
+                **dict.fromkeys(("labelColor", "titleColor"), "#4b5563"),
+                "gridColor": "#e5e7eb", "domainColor": "#9ca3af", "titleFontWeight": "normal",
+            },
+        },
+    }  # fmt: skip
