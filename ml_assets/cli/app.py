@@ -10,6 +10,7 @@ from ml_assets.cli import (
     demo,
     dev,
     doctor,
+    incidents,
     ingest,
     policy,
     recommendations,
@@ -62,6 +63,9 @@ app.add_typer(ingest.app, name="ingest", short_help="Load figures from a file.")
 app.add_typer(accounts.app, name="accounts", short_help="List, add and change the ad accounts.")
 app.add_typer(
     recommendations.app, name="recommendations", short_help="What to do: list, apply, dismiss, ask why."
+)
+app.add_typer(
+    incidents.app, name="incidents", short_help="What is out of the ordinary: list, show, say what it was."
 )
 app.add_typer(policy.app, name="policy", short_help="Show and change the thresholds of the decisions.")
 app.add_typer(db.app, name="db", short_help="Create and upgrade the tables.")
