@@ -9,6 +9,7 @@ import datetime as dt
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from ml_assets.anomalies.frames import ANOMALIES, INCIDENTS
 from ml_assets.anomalies.gates import gate
 from ml_assets.anomalies.incidents import Follower, new_levels, silences_of
 from ml_assets.anomalies.inputs import CHAIN_DAYS, HISTORY_DAYS, AnomalyInputs
-from ml_assets.anomalies.multivariate import performance_voice
+from ml_assets.anomalies.multivariate import DEVIATIONS, grow_forests, performance_voice
 from ml_assets.anomalies.panel import build_panel
 from ml_assets.anomalies.policy import AnomalyPolicy
 from ml_assets.anomalies.reach import reach_voice
@@ -33,12 +34,19 @@ from ml_assets.frames import Schema, conform, empty
 SERIES_DAYS = 28
 """Days of the series that an incident is shown with."""
 
+USUAL_EVERY = 4
+"""Every so many of the days before a chain is one of those that its entities are compared with."""
+
 NOT_JUDGED: Schema = {
     "config_id": pl.Int64(),
     "entity_type": pl.String(),
     "date": pl.Date(),
     "reason": pl.String(),
 }
+
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import IsolationForest
 
 
 @dataclass(frozen=True)
@@ -118,20 +126,26 @@ def _follow(inputs: AnomalyInputs, entity_type: EntityType, chain: Chain, policy
     past: deque[Snapshot] = deque(maxlen=SERIES_DAYS)
     anomalies: list[pl.DataFrame] = [empty(ANOMALIES)]
     incidents: list[pl.DataFrame] = [empty(INCIDENTS)]
+    usual = [empty(DEVIATIONS)]
+    forests: dict[int, IsolationForest] = {}
     first = panel.day(chain.start)
     with np.errstate(invalid="ignore"):
         for day, told in walk(panel, first - SERIES_DAYS, policy.new_normal_days, relevel):
             past.append(snapshot(day, told))
-            if day < first:
-                continue
             gated = gate(panel, told, day, policy)
+            if day < first:
+                if (first - day) % USUAL_EVERY == 0:
+                    usual.append(deviations(panel, day, told, gated, entity_type))
+                continue
+            if day == first:
+                forests = grow_forests(pl.concat(usual), entity_type)
             roots = [find_roots(panel, metric, tests, gated[metric]) for metric, tests in told.items()]
             present = follower.follow(day, told, gated, roots)
             if day in asked:
                 anomalies.append(anomaly_rows(panel, day, told, gated, present, entity_type, policy))
                 incidents.append(incident_rows(panel, day, told, present, entity_type, list(past)))
                 off = deviations(panel, day, told, gated, entity_type)
-                anomalies.append(performance_voice(off, entity_type))
+                anomalies.append(performance_voice(off, entity_type, forests))
     return Found(pl.concat(anomalies), pl.concat(incidents), empty(NOT_JUDGED))
 
 

@@ -1,10 +1,12 @@
 """Entities whose metrics together look unlike all others of their level: one more voice, never an alarm.
 
-One Isolation Forest (Liu, Ting and Zhou, 2008) per account, level and date. What its deviations are
-measured against is made elsewhere.
+One Isolation Forest (Liu, Ting and Zhou, 2008) per account and level, grown on some weeks before the dates it
+scores. What its deviations are measured against is made elsewhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -12,6 +14,9 @@ import polars as pl
 from ml_assets.anomalies.frames import ANOMALIES
 from ml_assets.entities import EntityType
 from ml_assets.frames import conform, empty, fill_missing
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import IsolationForest
 
 FEATURES = ("spend", "cpm", "ctr", "cvr", "cpl")
 """Metrics whose deviations make up the point of an entity."""
@@ -47,11 +52,41 @@ class ForestSettings:
     """At least one of its metrics deviates so unlikely by itself, two-sided."""
 
 
-def performance_voice(
-    deviations: pl.DataFrame,
+def grow_forests(
+    usual: pl.DataFrame,
     entity_type: EntityType,
     *,
     seed: int = 7,
+    settings: ForestSettings | None = None,
+) -> dict[int, "IsolationForest"]:
+    """config_id -> the forest of a level, grown on the days of `usual` (DEVIATIONS) together.
+
+    Accounts with fewer than `least_entities` entities on those days have none. The order of the rows does not
+    matter.
+    """
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - takes longer to import than to run
+
+    settings = settings or ForestSettings()
+    level = EntityType(entity_type).value
+    points = _points(conform(usual, DEVIATIONS, "deviations"), level, settings)
+    forests: dict[int, IsolationForest] = {}
+    for (config_id,), group in points.group_by("config_id", maintain_order=True):
+        if group["entity_id"].n_unique() < settings.least_entities:
+            continue
+        forests[int(config_id)] = IsolationForest(  # type: ignore[call-overload]
+            n_estimators=settings.trees,
+            max_samples=min(settings.sample, group.height),  # pyright: ignore[reportArgumentType] - an int is one choice
+            random_state=seed,
+            n_jobs=1,
+        ).fit(_matrix(group))
+    return forests
+
+
+def performance_voice(
+    deviations: pl.DataFrame,
+    entity_type: EntityType,
+    forests: Mapping[int, "IsolationForest"],
+    *,
     settings: ForestSettings | None = None,
 ) -> pl.DataFrame:
     """The entities of a level that stand apart on each date of `deviations`, in ANOMALIES.
@@ -70,15 +105,24 @@ def performance_voice(
     level = EntityType(entity_type).value
     points = _points(conform(deviations, DEVIATIONS, "deviations"), level, settings)
     may_speak = pl.col("p_value") <= settings.p_value
-    groups = [
-        group
-        for _, group in points.group_by("config_id", "date", maintain_order=True)
-        if group.height >= settings.least_entities and group.select(may_speak.any()).item()
+    spoken = [
+        asked.with_columns(score=-forests[int(config_id)].score_samples(_matrix(asked)))
+        for (config_id,), group in points.group_by("config_id", maintain_order=True)
+        if int(config_id) in forests
+        for asked in [_of_large_days(group, settings).filter(may_speak)]
+        if asked.height
     ]
-    if not groups:
+    if not spoken:
         return empty(ANOMALIES)
-    spoken = pl.concat([_scored(group, may_speak, seed, settings) for group in groups])
-    return _rows(spoken.filter(pl.col("score") > settings.score), settings)
+    return _rows(pl.concat(spoken).filter(pl.col("score") > settings.score), settings)
+
+
+def _of_large_days(points: pl.DataFrame, settings: ForestSettings) -> pl.DataFrame:
+    return points.filter(pl.len().over("date") >= settings.least_entities)
+
+
+def _matrix(points: pl.DataFrame) -> np.ndarray:
+    return points.select(f"point_{name}" for name in FEATURES).to_numpy().astype(np.float32)
 
 
 def _points(deviations: pl.DataFrame, level: str, settings: ForestSettings) -> pl.DataFrame:
@@ -109,22 +153,6 @@ def _counted(name: str, clip: float) -> pl.Expr:
     squared = pl.col(f"{name}_z").fill_nan(None) ** 2
     log_ratio = pl.col(f"{name}_log_ratio").fill_nan(None).clip(-clip, clip)
     return (log_ratio * squared / (1.0 + squared)).fill_null(0.0)
-
-
-def _scored(group: pl.DataFrame, may_speak: pl.Expr, seed: int, settings: ForestSettings) -> pl.DataFrame:
-    """The entities of one account and date that may speak, with their `score`."""
-    from sklearn.ensemble import IsolationForest  # noqa: PLC0415 - takes longer to import than to run
-
-    columns = [f"point_{name}" for name in FEATURES]
-    forest = IsolationForest(
-        n_estimators=settings.trees,
-        max_samples=min(settings.sample, group.height),  # pyright: ignore[reportArgumentType] - an int is one choice
-        random_state=seed,
-        n_jobs=1,
-    ).fit(group.select(columns).to_numpy().astype(np.float32))
-    asked = group.filter(may_speak)
-    scores = -forest.score_samples(asked.select(columns).to_numpy().astype(np.float32))
-    return asked.with_columns(score=pl.Series(scores, dtype=pl.Float64))
 
 
 def _rows(outliers: pl.DataFrame, settings: ForestSettings) -> pl.DataFrame:

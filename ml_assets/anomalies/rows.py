@@ -17,6 +17,7 @@ from ml_assets.anomalies.frames import ACCOUNT, ANOMALIES, INCIDENTS
 from ml_assets.anomalies.gates import Gated, rate_share
 from ml_assets.anomalies.incidents import GONE, Incident, severity_of
 from ml_assets.anomalies.likelihood import BAND, Tested
+from ml_assets.anomalies.multivariate import DEVIATIONS
 from ml_assets.anomalies.panel import STEPS, Panel
 from ml_assets.anomalies.policy import AnomalyPolicy
 from ml_assets.anomalies.walk import Day
@@ -425,4 +426,5 @@ def deviations(
             pl.Series("p_value", p_value),
         )
         .filter(pl.Series(is_any))
+        .select(DEVIATIONS.keys())
     )
