@@ -3,7 +3,6 @@
 Whether the levels add up is said in `ml_assets.anomalies.reconciliation`.
 """
 
-import datetime as dt
 from dataclasses import dataclass
 
 import polars as pl
@@ -52,23 +51,27 @@ def plural(level: pl.Expr) -> pl.Expr:
     )
 
 
-def level_days(inputs: AnomalyInputs, start: dt.date, end: dt.date) -> pl.DataFrame:
-    """Per config_id, entity_type and date of [start, end] with rows, how they were read.
+def level_days(metrics: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
+    """Per config_id, entity_type and date of `metrics` (ENTITY_METRICS), how they were read.
 
     is_own (rows of the level itself, not summed from below), spend (of these), read_at (newest `known_at`),
     timezone and ends_at (when the day ended there).
     """
     own = pl.col("delivered_level") == pl.col("entity_type")
     return _with_end(
-        inputs.figures.metrics.filter(pl.col("date").is_between(start, end))
-        .group_by(_LEVEL_DAY)
-        .agg(
-            is_own=own.any(),
+        # Plain columns first: sums of expressions within groups take several times as long.
+        metrics.select(
+            *_LEVEL_DAY,
+            "known_at",
+            is_own=own,
             # As integers: a sum does not depend on the order of the rows.
-            spend=(pl.col("spend") * MICROS).round().cast(pl.Int64).filter(own).sum() / MICROS,
-            read_at=pl.col("known_at").max(),
-        ),
-        inputs.figures.accounts,
+            micros=pl.when(own).then((pl.col("spend") * MICROS).round().cast(pl.Int64)),
+        )
+        .group_by(_LEVEL_DAY)
+        .agg(pl.col("is_own").max(), pl.col("micros").sum(), read_at=pl.col("known_at").max())
+        .with_columns(spend=pl.col("micros") / MICROS)
+        .drop("micros"),
+        accounts,
     )
 
 
@@ -119,8 +122,8 @@ def unread_days(
 ) -> pl.DataFrame:
     """All levels of days without any row, of which nothing says that they were read (UNJUDGED).
 
-    An account whose figures were read after the day ended stopped indeed. One that a person stopped, or that
-    has been silent for longer, is not expected to say anything.
+    An account that was read after the day ended, its figures or its entities, stopped indeed. One that a
+    person stopped, or that has been silent for longer, is not expected to say anything.
     """
     silent = asked.join(days, on=_DAY, how="anti")
     last_days = (
@@ -132,7 +135,12 @@ def unread_days(
         )
         .filter((pl.col("date") - pl.col("last")).dt.total_days() <= thresholds.silent_days)
     )
-    newest = _with_end(last_days, inputs.figures.accounts).filter(pl.col("read_at") < pl.col("ends_at"))
+    synced = inputs.figures.entities.group_by("config_id").agg(pl.col("synced_at").max())
+    newest = (
+        _with_end(last_days, inputs.figures.accounts)
+        .join(synced, on="config_id", how="left")
+        .filter(pl.max_horizontal("read_at", "synced_at") < pl.col("ends_at"))
+    )
     found = newest.join(_stopped(inputs, newest.select(_DAY)), on=_DAY, how="anti")
     levels = pl.DataFrame({"entity_type": [level.value for level in LEVELS]})
     return found.join(levels, how="cross").select(

@@ -25,6 +25,12 @@ from ml_assets.anomalies.reconciliation import ReconciliationThresholds, reconci
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.frames import empty, fill_missing
 
+_USED = (
+    *("config_id", "entity_type", "entity_id", "parent_id", "date", "known_at", "delivered_level"),
+    *("spend", "leads", "residual_spend", "residual_leads"),
+)
+"""Columns of ENTITY_METRICS that are looked at; a copy of all would cost more than the rest."""
+
 _CAMPAIGN = EntityType.CAMPAIGN.value
 _DAY = ["config_id", "date"]
 _LEVEL_DAY = ["config_id", "entity_type", "date"]
@@ -70,8 +76,10 @@ def data_quality(
     if not dates:
         return DataQuality(empty(ANOMALIES), empty(UNJUDGED))
     start, end = min(dates) - dt.timedelta(days=thresholds.history_days), max(dates)
-    metrics = inputs.figures.metrics.filter(pl.col("date").is_between(start, end))
-    days = level_days(inputs, start, end)
+    metrics = (
+        inputs.figures.metrics.lazy().filter(pl.col("date").is_between(start, end)).select(_USED).collect()
+    )
+    days = level_days(metrics, inputs.figures.accounts)
     asked = (
         days.select("config_id")
         .unique()

@@ -104,7 +104,8 @@ def _weeks(
     metrics: pl.DataFrame, level: EntityType, dates: Sequence[dt.date], thresholds: ReachThresholds
 ) -> pl.DataFrame:
     """Entities with a high frequency on a date: this week's figures, the week before's, and the usual."""
-    rows = metrics.filter(pl.col("entity_type") == level.value)
+    used = [*_DAY, "entity_type", "parent_id", "known_at", "spend", "reach_7d", "frequency_7d"]
+    rows = metrics.lazy().filter(pl.col("entity_type") == level.value).select(used).collect()
     high = rows.filter(
         pl.col("date").is_in(list(dates)),
         pl.col("frequency_7d") >= min(thresholds.frequency, thresholds.saturated_frequency),
