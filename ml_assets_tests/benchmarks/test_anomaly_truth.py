@@ -1,12 +1,18 @@
 """The truth that incidents are scored by, and the naive alarms they are compared with."""
 
 import datetime as dt
+from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from benchmarks.accounts import END, Account, make_account
+from benchmarks.anomalies.__main__ import main
 from benchmarks.anomalies.naive import naive_alarms
+from benchmarks.anomalies.report import SECTIONS
+from benchmarks.anomalies.speed import pandas_alarms
+from benchmarks.anomalies.trial import FRAMES
 from benchmarks.anomalies.truth import Happened, undisturbed, what_happened
 from benchmarks.decisions.trial import targets_on
 
@@ -95,3 +101,31 @@ def test_naive_alarms_take_a_day_without_a_row_for_zeros_and_wait_for_two_weeks(
     assert set(stopped["kind"]) >= {"SPEND_DROP"}
     assert "CPM_DROP" not in set(stopped["kind"])
     assert naive_alarms(rows.head(13), [days[13]]).is_empty()
+
+
+def test_a_loop_in_pandas_finds_what_the_naive_alarms_find() -> None:
+    random = np.random.default_rng(3)
+    days = [END - dt.timedelta(days=back) for back in range(40)]
+    rows = pl.DataFrame(
+        {
+            "entity_id": [f"{name:02}" for name in range(30) for _ in days],
+            "date": days * 30,
+            "spend": random.gamma(2.0, 20.0, 1200).round(2),
+            "impressions": random.poisson(2000, 1200),
+            "clicks": random.poisson(30, 1200),
+            "leads": random.poisson(0.7, 1200),
+        }
+    ).with_columns(entity_type=pl.lit("ad"))
+    alarms = set(naive_alarms(rows, [END]).select("entity_id", "metric").rows())
+    looped = rows.drop("entity_type").to_pandas()
+    looped["date"] = looped["date"].astype("datetime64[us]")
+    assert alarms
+    assert set(pandas_alarms(looped, END)) == alarms
+
+
+@pytest.mark.slow
+def test_the_proof_runs_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--small", "--dates", "3", "--verbose", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert all(f"**{title}**" in printed for title in SECTIONS)
+    assert {path.stem for path in tmp_path.iterdir()} == set(FRAMES)
