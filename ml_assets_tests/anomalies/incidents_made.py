@@ -42,6 +42,7 @@ NAMES = pl.DataFrame(
     orient="row",
 )
 IDS = {ACCOUNT: "555001", "campaign": "120001", "adset": "130001", "ad": "140001"}
+PARENTS = {"adset": "120001", "ad": "130001"}
 CHILDREN = {
     ACCOUNT: [("campaign", "120001"), ("campaign", "120002")],
     "campaign": [("adset", "130001"), ("adset", "130002")],
@@ -73,15 +74,17 @@ def ratio_of(kind: str) -> float:
     return 0.5 if kind.endswith("DROP") else 2.0
 
 
-def attribution(kind: str, level: str, ratio: float | None = None, **other: Any) -> dict[str, Any]:
-    """The document of an incident that began on `ONSET`, with a series up to `TODAY`."""
+def attribution(
+    kind: str, level: str, ratio: float | None = None, last: dt.date = TODAY, **other: Any
+) -> dict[str, Any]:
+    """The document of an incident that showed from `ONSET` to `last`, with a series up to `TODAY`."""
     metric = metric_of(kind)
     change = ratio_of(kind) if ratio is None else ratio
     expected = NORMAL.get(metric)
     series = [
         {
             "date": (day := TODAY - dt.timedelta(days=DAYS - 1 - index)).isoformat(),
-            "observed": expected * (change if day >= ONSET else 1 + 0.04 * ((index * 7) % 5 - 2)),
+            "observed": expected * (change if ONSET <= day <= last else 1 + 0.04 * ((index * 7) % 5 - 2)),
             "expected": expected,
             "lower": expected * 0.75,
             "upper": expected * 1.3,
@@ -114,11 +117,13 @@ def attribution(kind: str, level: str, ratio: float | None = None, **other: Any)
 
 def incident(kind: str = "CPM_SPIKE", level: str = "adset", **other: Any) -> dict[str, Any]:
     """A row of INCIDENTS; `document` is merged into its attribution, `ratio` passed on to it."""
-    document = attribution(kind, level, other.pop("ratio", None), **other.pop("document", {}))
+    last = other.get("last_date", TODAY)
+    document = attribution(kind, level, other.pop("ratio", None), last, **other.pop("document", {}))
     return {
         "config_id": 1,
         "entity_type": level,
         "entity_id": IDS[level],
+        "parent_id": PARENTS.get(level),
         "kind": kind,
         "onset_date": ONSET,
         "evaluated_date": TODAY,
@@ -143,6 +148,7 @@ def anomaly(kind: str = "CPM_SPIKE", level: str = "adset", **other: Any) -> dict
         "config_id": 1,
         "entity_type": level,
         "entity_id": IDS[level],
+        "parent_id": PARENTS.get(level),
         "anomaly_date": TODAY,
         "metric_name": metric_of(kind),
         "anomaly_type": kind,

@@ -24,7 +24,7 @@ from ml_assets_tests.anomalies.incidents_made import (
 )
 
 LEVELS = (ACCOUNT, "campaign", "adset", "ad")
-PUT_IN = {"name", "percent", "times", "number"}
+PUT_IN = {"name", "parent_name", "within", "percent", "times", "number"}
 """Placeholders that are filled on the way."""
 
 
@@ -133,14 +133,14 @@ def test_every_kind_at_every_level_in_every_state_is_one_sentence(
     [
         (
             "en",
-            "CPM of ad set 'Lookalike 2 %' has doubled since Jun 3 (R$50.80 on Jun 7, expected R$25.40):"
-            " about R$230 overspent so far, mostly in ads 'Reel / hook' and 'Carousel'.",
+            "CPM of ad set 'Lookalike 2 %' in 'Leads (cold)' has doubled since Jun 3 (R$50.80 on Jun 7,"
+            " expected R$25.40): about R$230 overspent so far, mostly in ads 'Reel / hook' and 'Carousel'.",
         ),
         (
             "pt-BR",
-            "O CPM do conjunto de anúncios 'Lookalike 2 %' dobrou desde 03/06 (R$ 50,80 em 07/06, esperado"
-            " R$ 25,40): cerca de R$ 230 gastos a mais até agora, principalmente nos anúncios 'Reel / hook' e"
-            " 'Carousel'.",
+            "O CPM do conjunto de anúncios 'Lookalike 2 %' em 'Leads (cold)' dobrou desde 03/06 (R$ 50,80 em"
+            " 07/06, esperado R$ 25,40): cerca de R$ 230 gastos a mais até agora, principalmente nos anúncios"
+            " 'Reel / hook' e 'Carousel'.",
         ),
     ],
 )
@@ -167,7 +167,9 @@ def test_the_change_is_told_against_what_was_expected(kind: str, ratio: float, w
 
 def test_a_last_day_that_contradicts_the_incident_is_not_told() -> None:
     (text,) = told(incident("CTR_DROP", "ad", ratio=1.3))
-    assert text.startswith("Click-through rate of ad 'Reel / hook' has been lower than expected since Jun 3:")
+    assert text.startswith(
+        "Click-through rate of ad 'Reel / hook' in 'Lookalike 2 %' has been lower than expected since Jun 3:"
+    )
     assert "expected 1.56%" not in text
 
 
@@ -175,23 +177,28 @@ def test_money_is_so_far_while_it_is_open_and_what_is_gained_is_not_lost() -> No
     over = {"status": "closed", "last_date": TODAY - dt.timedelta(days=2)}
     open_text, closed = told(incident("CPL_DROP"), incident("CTR_DROP", **over))
     assert "about R$230 saved so far" in open_text
-    assert "about R$230 lost, mostly" in closed
+    assert closed.endswith(": about R$230 lost; back to normal since Jun 6.")
 
 
 def test_how_it_stands_is_said() -> None:
     before = TODAY - dt.timedelta(days=1)
-    recovered, quiet, merged, normal, provisional = told(
+    gone = {"document": {"series": []}, "last_date": before}
+    recovered, quiet, merged, normal, provisional, unseen, ended = told(
         incident(status="closed", last_date=dt.date(2026, 6, 5)),
         incident(last_date=before),
         incident(status="closed", document={"merged_into": "5d1c"}),
         incident(status="closed", last_date=before, onset_date=TODAY - dt.timedelta(days=22)),
         incident(document={"is_provisional": True}),
+        incident(**gone),
+        incident(status="closed", **gone),
     )
     assert "doubled from Jun 3 to Jun 5 (R$50.80 on Jun 5" in recovered
     assert recovered.endswith("; back to normal since Jun 6.")
     assert quiet.endswith("; back in the usual range on Jun 7, watched a little longer.")
     assert merged.endswith("; part of a larger incident since Jun 7.")
     assert normal.endswith("; it has gone on for so long that it counts as normal now.")
+    assert unseen.endswith("; not seen on Jun 7, watched a little longer.")
+    assert ended.endswith("; no longer seen since Jun 7.")
     assert provisional.endswith("; provisional, since Jun 7 is still running.")
 
 
@@ -213,6 +220,14 @@ def test_the_part_that_changed_most_is_named_as_the_cause() -> None:
     assert ", mainly because the lead rate (leads per click) fell by 30%: " in rate
     assert ", mainly because delivery moved between its ad sets, not because they changed: " in mix
     assert "because" not in none
+
+
+def test_of_a_day_on_which_it_did_not_show_no_cause_and_place_is_told() -> None:
+    metrics = {"spend": 0.0, "cpm": 0.05, "ctr": -0.02, "cvr": -0.36, "cpl": 0.43}
+    quiet = {"last_date": TODAY - dt.timedelta(days=1), "document": {"metrics": metrics}}
+    (text,) = told(incident("CPL_SPIKE", "campaign", **quiet))
+    assert "because" not in text
+    assert "mostly" not in text
 
 
 def test_where_it_comes_from_is_one_two_or_a_count() -> None:
@@ -252,7 +267,7 @@ def test_rows_keep_their_order_and_everything_but_the_description(
 
 def test_what_has_no_name_is_called_by_its_id() -> None:
     described = describe_incidents(incidents(incident()), NAMES.clear(), CURRENCIES, "en")
-    assert described["description"][0].startswith("CPM of ad set '130001' has")
+    assert described["description"][0].startswith("CPM of ad set '130001' in '120001' has")
 
 
 # ------------------------------------------------------------------------------------ anomalies
@@ -274,5 +289,6 @@ def test_every_type_of_anomaly_at_every_level_is_one_short_sentence(language: st
 
 def test_an_anomaly_says_what_was_seen_and_what_was_expected() -> None:
     assert said(anomaly("CTR_DROP", "ad")) == [
-        "Click-through rate of ad 'Reel / hook' on Jun 7: 0.78%, expected 1.56% (1.17% to 2.03%)."
+        "Click-through rate of ad 'Reel / hook' in 'Lookalike 2 %' on Jun 7: 0.78%, expected 1.56% (1.17% to"
+        " 2.03%)."
     ]

@@ -75,11 +75,13 @@ def test_open_incidents_are_listed_most_pressing_first(cli: Cli, database: Datab
     listed = cli("incidents", "list").out
     assert listed.splitlines()[0] == "Clinic [BR]: incidents, open, as of 2026-06-07"
     assert listed.splitlines()[1].startswith("critical  Campaign 'Leads (cold)' has spent nothing since")
-    assert listed.index("Campaign 'Leads") < listed.index("CPM of ad set 'Lookalike 2 %' has doubled")
+    assert listed.index("Campaign 'Leads") < listed.index(
+        "CPM of ad set 'Lookalike 2 %' in 'Leads (cold)' has doubled"
+    )
     assert ID[:8] in listed
     assert "Lead rate" not in listed
     assert "halved" not in listed
-    assert "CPM of ad set 'Lookalike 2 %' has halved" in " ".join(
+    assert "CPM of ad set 'Lookalike 2 %' in 'Leads (cold)' has halved" in " ".join(
         cli("incidents", "list", "--all").out.split()
     )
     assert "Lead rate" in cli("incidents", "list", "--status", "closed").out
@@ -120,7 +122,7 @@ def test_one_incident_shows_where_it_comes_from(
     picture = tmp_path / "incident.png"
     shown = sqlite_cli("incidents", "show", ID[:8], "--png", picture)
     text = " ".join(shown.out.split())
-    assert "CPM of ad set 'Lookalike 2 %' has doubled since Jun 3" in text
+    assert "CPM of ad set 'Lookalike 2 %' in 'Leads (cold)' has doubled since Jun 3" in text
     assert "of the change 55 % ad 140001" in text
     assert "against expected CPM +100 %, click-through rate -5 %, cost per lead +101 %, spend +0 %" in text
     assert "90 % from changes inside its parts, 10 % from delivery moving between them" in text

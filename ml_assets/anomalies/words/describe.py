@@ -174,17 +174,18 @@ def _state(said: Said) -> pl.Expr:
     is_open, is_closed = pl.col("status") == "open", pl.col("status") == "closed"
     is_seen = pl.col("last_date") >= pl.col("evaluated_date")
     days = (pl.col("last_date") - pl.col("onset_date")).dt.total_days() + 1
+    is_back = pl.col("is_back")
     return (
         pl.when(is_open, pl.col("is_provisional"))
         .then(said("state.provisional"))
         .when(is_open, ~is_seen)
-        .then(said("state.quiet"))
+        .then(pl.when(is_back).then(said("state.quiet")).otherwise(said("state.unseen")))
         .when(is_closed, pl.col("merged_into").is_not_null())
         .then(said("state.merged"))
         .when(is_closed, is_seen | (days >= LASTING_DAYS))
         .then(said("state.normal"))
         .when(is_closed)
-        .then(said("state.recovered"))
+        .then(pl.when(is_back).then(said("state.recovered")).otherwise(said("state.gone")))
     )
 
 

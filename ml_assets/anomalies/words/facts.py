@@ -7,7 +7,10 @@ import polars as pl
 from ml_assets.anomalies.attribution import read_attribution, read_series
 from ml_assets.anomalies.frames import METRICS
 from ml_assets.anomalies.words.values import CHILDREN
+from ml_assets.entities import LEVELS
 from ml_assets.words.names import OTHER_LENGTH, OWN_LENGTH, clean_names, with_name
+
+PARENTS = {level.value: level.parent.value for level in LEVELS if level.parent is not None}
 
 EXPLAINS = 0.75
 """Share of the change that the children named as its place have together, at least."""
@@ -24,13 +27,21 @@ def incident_facts(
     `observed`, `expected` and `ratio` are those of the last day on which it showed. `children` is how many of
     the entities below have `EXPLAINS` of the change together, `child_share` what they have; `child_1` and
     `child_2` name the first of them. `cause` is the largest of the `parts` of the kind's metric,
-    `cause_share` what it has of the change, `cause_change` its own change (of the logarithm).
+    `cause_share` what it has of the change, `cause_change` its own change (of the logarithm). All these are
+    of the evaluated day, and null where it did not show on that day. `is_back` is whether that day was within
+    the band.
     """
     own = incidents.drop("description", "attribution").with_row_index("row")
-    document = read_attribution(incidents).with_row_index("row")
-    last_day = read_series(incidents).select(
-        "row", last_date="date", day_observed="observed", day_expected="expected"
+    is_seen = (pl.col("last_date") >= pl.col("evaluated_date")).fill_null(value=False)
+    document = read_attribution(incidents).with_columns(
+        pl.when(incidents.select(is_seen).to_series()).then(pl.col(name)).alias(name)
+        for name in ("metrics", "rate_mix", "shares")
     )
+    document = document.with_row_index("row")
+    series = read_series(incidents)
+    last_day = series.select("row", last_date="date", day_observed="observed", day_expected="expected")
+    is_within = pl.col("observed").is_between("lower", "upper")
+    evaluated = series.select("row", evaluated_date="date", is_back=is_within)
     named = pl.col("kind").str.replace(r"_(SPIKE|DROP)$", "").str.to_lowercase()
     own_metric = pl.when(named.is_in(METRICS)).then(named)
     # values of another metric than the kind's would be told in the wrong unit
@@ -38,6 +49,7 @@ def incident_facts(
     frame = (
         own.join(document.drop("shares", "series"), on="row", how="left", maintain_order="left")
         .join(last_day, on=["row", "last_date"], how="left", maintain_order="left", validate="m:1")
+        .join(evaluated, on=["row", "evaluated_date"], how="left", maintain_order="left", validate="m:1")
         .with_columns(
             pl.when(is_own).then(pl.coalesce("day_observed", "observed")).alias("observed"),
             pl.when(is_own).then(pl.coalesce("day_expected", "expected")).alias("expected"),
@@ -77,8 +89,11 @@ def _ratio() -> pl.Expr:
 
 
 def _with_context(frame: pl.DataFrame, names: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with `name`, quoted, and `currency`."""
-    named = with_name(frame, clean_names(names), pl.col("entity_type"), "entity_id", "name", OWN_LENGTH)
+    """`frame` with `name` and `parent_name`, quoted, and `currency`."""
+    known = clean_names(names)
+    named = with_name(frame, known, pl.col("entity_type"), "entity_id", "name", OWN_LENGTH)
+    parent = pl.col("entity_type").replace_strict(PARENTS, default=None, return_dtype=pl.String)
+    named = with_name(named, known, parent, "parent_id", "parent_name", OTHER_LENGTH)
     return named.join(
         accounts.select("config_id", "currency").unique("config_id", keep="any"),
         on="config_id", how="left", maintain_order="left",

@@ -56,7 +56,7 @@ def incident_values(language: Language, parts: Mapping[str, Mapping[str, float]]
         "change": pl.when("is_ongoing").then(_change(language, ONGOING)).otherwise(_change(language, PAST)),
         "observed": _amount("observed", language, is_counted=True),
         "expected": _amount("expected", language),
-        "money": numbers.money(pl.col("money"), pl.col("currency"), locale, rough=True),
+        "money": numbers.money(_roughly(pl.col("money")), pl.col("currency"), locale, rough=True),
         "child_1": pl.col("child_1"),
         "child_2": pl.col("child_2"),
         "children": numbers.whole(pl.col("children"), locale),
@@ -95,7 +95,8 @@ def _amount(name: str, language: Language, *, is_counted: bool = False) -> pl.Ex
 def _nouns(language: Language) -> dict[str, pl.Expr]:
     """The entity with its name as subject and after "of", the level below, and the metric as a subject."""
     phrases = language.phrases
-    name = {"name": pl.col("name")}
+    within = fill(phrases["within"], {"parent_name": pl.col("parent_name")}).fill_null("")
+    name = {"name": pl.col("name"), "within": within}
 
     def root(form: str) -> pl.Expr:
         return by_value("entity_type", {level: fill(phrases[f"{level}.{form}"], name) for level in ROOTS})
@@ -163,6 +164,11 @@ def has_change() -> pl.Expr:
     up = pl.col("ratio").is_between(1.0 + NOTICEABLE, LARGEST_TIMES)
     down = pl.col("ratio") <= 1.0 - NOTICEABLE
     return pl.when("is_up").then(up).otherwise(down).fill_null(value=False)
+
+
+def _roughly(money: pl.Expr) -> pl.Expr:
+    """Without cents where it is more than a handful: it is an estimate."""
+    return pl.when(money.abs() >= numbers.WHOLE_FROM).then(money.round()).otherwise(money)
 
 
 def _counted(metric: str, number: pl.Expr, language: Language) -> pl.Expr:
