@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from ml_assets.anomalies.anomaly_rows import anomaly_rows
 from ml_assets.anomalies.data_quality import data_quality
+from ml_assets.anomalies.deviations import deviations
 from ml_assets.anomalies.frames import ANOMALIES, INCIDENTS
 from ml_assets.anomalies.gates import gate
+from ml_assets.anomalies.incident_rows import Snapshot, incident_rows, snapshot
 from ml_assets.anomalies.incidents import Follower, new_levels, silences_of
 from ml_assets.anomalies.inputs import CHAIN_DAYS, HISTORY_DAYS, AnomalyInputs
 from ml_assets.anomalies.multivariate import DEVIATIONS, grow_forests, performance_voice
@@ -24,7 +27,6 @@ from ml_assets.anomalies.panel import build_panel
 from ml_assets.anomalies.policy import AnomalyPolicy
 from ml_assets.anomalies.reach import reach_voice
 from ml_assets.anomalies.roots import find_roots
-from ml_assets.anomalies.rows import Snapshot, anomaly_rows, deviations, incident_rows, snapshot
 from ml_assets.anomalies.walk import walk
 from ml_assets.anomalies.words import describe_anomalies, describe_incidents
 from ml_assets.entities import EntityType
@@ -132,10 +134,11 @@ def _follow(inputs: AnomalyInputs, entity_type: EntityType, chain: Chain, policy
     with np.errstate(invalid="ignore"):
         for day, told in walk(panel, first - SERIES_DAYS, policy.new_normal_days, relevel):
             past.append(snapshot(day, told))
+            if day < first and (first - day) % USUAL_EVERY:
+                continue
             gated = gate(panel, told, day, policy)
             if day < first:
-                if (first - day) % USUAL_EVERY == 0:
-                    usual.append(deviations(panel, day, told, gated, entity_type))
+                usual.append(deviations(panel, day, told, gated, entity_type))
                 continue
             if day == first:
                 forests = grow_forests(pl.concat(usual), entity_type)

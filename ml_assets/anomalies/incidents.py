@@ -97,6 +97,7 @@ class Follower:
         self.open: list[Incident] = []
         self.ended: dict[tuple[int, str], list[bool]] = {}
         """(account, kind) -> whether each incident that ended had lasted more than a day."""
+        self.by_branch: dict[tuple[int, int], list[Incident]] = {}
 
     def follow(
         self, day: int, told: Day, gated: dict[str, list[Gated]], roots: Iterable[Roots]
@@ -114,6 +115,10 @@ class Follower:
         self._issue()
         present = list(self.open)
         self.open = [incident for incident in self.open if incident.closed is None]
+        self.by_branch = {}
+        for incident in self.open:
+            branch = self._branch(incident.account, incident.step, incident.row)
+            self.by_branch.setdefault(branch, []).append(incident)
         return present
 
     def _by_money(self, found: Roots, gated: dict[str, list[Gated]]) -> list[int]:
@@ -176,8 +181,11 @@ class Follower:
     ) -> None:
         """A root that was found: news, or part of what is open."""
         account = int(self.panel.steps[step].account[row])
-        live = [item for item in self.open if item.account == account and item.closed is None]
-        near = [item for item in live if self._related(item.step, item.row, step, row)]
+        near = [
+            item
+            for item in self._around(account, step, row)
+            if item.closed is None and self._related(item.step, item.row, step, row)
+        ]
         cause = CAUSES[metric]
         same = [item for item in near if item.cause == cause and item.sign == sign]
         above = [item for item in same if item.step <= step]
@@ -211,6 +219,22 @@ class Follower:
                 incident.is_issued |= part.is_issued
         incident.is_silenced = any(self._silences(silence, incident, day) for silence in self.silences)
         self.open.append(incident)
+        self.by_branch.setdefault(self._branch(account, step, row), []).append(incident)
+
+    def _branch(self, account: int, step: int, row: int) -> tuple[int, int]:
+        """The campaign an entity is or lies below; -1 for the account itself."""
+        if step == 0:
+            return account, -1
+        for index in range(step, 1, -1):
+            row = int(self.panel.steps[index].parent.index[row])
+        return account, row
+
+    def _around(self, account: int, step: int, row: int) -> list[Incident]:
+        """Open incidents that an entity can have to do with."""
+        if step == 0:
+            return [item for item in self.open if item.account == account]
+        branches = ((account, -1), self._branch(account, step, row))
+        return [item for branch in branches for item in self.by_branch.get(branch, ())]
 
     def _silences(self, silence: Silence, incident: Incident, day: int) -> bool:
         return (silence.step, silence.row, silence.cause, silence.sign) == (
@@ -273,8 +297,12 @@ class Follower:
 
 def severity_of(at_stake: float, policy: AnomalyPolicy) -> str:
     """The severity of what is at stake a day, in multiples of T."""
-    bars = (policy.medium, policy.high, policy.critical)
-    return SEVERITIES[int(np.searchsorted(bars, at_stake, side="right"))]
+    return SEVERITIES[int(np.searchsorted(severity_bars(policy), at_stake, side="right"))]
+
+
+def severity_bars(policy: AnomalyPolicy) -> tuple[float, float, float]:
+    """From which multiples of T a day each severity but the lowest is."""
+    return policy.medium, policy.high, policy.critical
 
 
 def silences_of(panel: Panel, feedback: pl.DataFrame, policy: AnomalyPolicy) -> list[Silence]:

@@ -16,7 +16,7 @@ from ml_assets.features.grid import FloatArray, IntArray
 LEAST_FREEDOM, MOST_FREEDOM = 8.0, 40.0
 LEAST_DISPERSION = 1.02
 EXACT_FROM = 2.0
-"""Standard deviations from which the exact tail of a count is computed."""
+"""Standard deviations from which the exact tail is computed; nearer by, the normal one will do."""
 
 NOTHING = -6.0
 """Log deviation of a figure that is zero."""
@@ -73,7 +73,10 @@ def test_money(
         error = np.where(observed > 0, np.log(observed / expected), NOTHING)
     spread = np.sqrt(variance * forecast.scale)
     score = np.where(tested, error / spread, np.nan)
-    p_value = np.where(tested, 2 * stdtr(np.clip(days + 1, LEAST_FREEDOM, MOST_FREEDOM), -np.abs(score)), 1.0)
+    p_value = np.where(tested, 2 * ndtr(-np.abs(score)), 1.0)
+    far = np.flatnonzero(tested & (np.abs(score) > EXACT_FROM))
+    freedom = np.clip(days[far] + 1, LEAST_FREEDOM, MOST_FREEDOM)
+    p_value[far] = 2 * stdtr(freedom, -np.abs(score[far]))
     told = Tested(
         observed=observed, expected=expected, deviation=expected * spread, exposure=exposure, score=score,
         p_value=p_value, day_p_value=p_value.copy(), is_tested=tested, is_log=True,
