@@ -54,8 +54,8 @@ def plural(level: pl.Expr) -> pl.Expr:
 def level_days(metrics: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """Per config_id, entity_type and date of `metrics` (ENTITY_METRICS), how they were read.
 
-    is_own (rows of the level itself, not summed from below), spend (of these), read_at (newest `known_at`),
-    timezone and ends_at (when the day ended there).
+    is_own (rows of the level itself, not summed from below), spend and leads (of these), read_at (newest
+    `known_at`), timezone and ends_at (when the day ended there).
     """
     own = pl.col("delivered_level") == pl.col("entity_type")
     return _with_end(
@@ -66,9 +66,10 @@ def level_days(metrics: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
             is_own=own,
             # As integers: a sum does not depend on the order of the rows.
             micros=pl.when(own).then((pl.col("spend") * MICROS).round().cast(pl.Int64)),
+            leads=pl.when(own).then("leads"),
         )
         .group_by(_LEVEL_DAY)
-        .agg(pl.col("is_own").max(), pl.col("micros").sum(), read_at=pl.col("known_at").max())
+        .agg(pl.col("is_own").max(), pl.col("micros", "leads").sum(), read_at=pl.col("known_at").max())
         .with_columns(spend=pl.col("micros") / MICROS)
         .drop("micros"),
         accounts,

@@ -99,7 +99,7 @@ def data_quality(
         found.join(asked, on=_DAY, how="semi").join(late, on=_DAY, how="anti")
         for found in reconcile(metrics, dates, thresholds.reconciliation)
     )
-    unjudged = pl.concat([late, missing, _at_odds(account_days, days)])
+    unjudged = pl.concat([late, missing, _at_odds(account_days, days, thresholds.reconciliation)])
     named = account_days.join(entities, on=_LEVEL_DAY, how="anti")
     read = days.group_by(_DAY).agg(detected_at=pl.col("read_at").max())
     rows = pl.concat(
@@ -118,29 +118,21 @@ def data_quality(
     )
 
 
-def _at_odds(account_days: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
+def _at_odds(
+    account_days: pl.DataFrame, days: pl.DataFrame, thresholds: ReconciliationThresholds
+) -> pl.DataFrame:
     """The levels that cannot be judged on days on which levels do not add up (UNJUDGED).
 
-    `account_days` are those of `reconcile`. The level in the middle is at odds where neither pair adds up;
-    where the ones above and below it are both wrong, that looks the same.
+    `account_days` are those of `reconcile`. Where two of three levels stand to each other as they usually do,
+    the third is at odds; otherwise none can be told from the others, and no level is judged.
     """
-    campaign, adset, ad = (level.value for level in LEVELS)
-    own = days.filter("is_own").group_by(_DAY).agg(delivered=pl.col("entity_type"))
-    pairs = (
-        account_days.group_by(_DAY)
-        .agg(upper=(pl.col("entity_type") == campaign).any(), lower=(pl.col("entity_type") == adset).any())
-        .join(own, on=_DAY)
-    )
-    all_three = pl.col("delivered").list.n_unique() == len(LEVELS)
+    agreeing = _pairs_of_levels(account_days, days, thresholds).filter(pl.col("jump") <= pl.col("bound"))
     blamed = (
-        pl.when(~all_three)
-        .then(pl.lit([campaign, adset, ad]))
-        .when(pl.col("upper") & pl.col("lower"))
-        .then(pl.lit([adset]))
-        .when("upper")
-        .then(pl.lit([campaign]))
-        .otherwise(pl.lit([ad]))
+        agreeing.sort(*_DAY, "jump", "third")
+        .unique(_DAY, keep="first", maintain_order=True)
+        .select(*_DAY, blamed="third")
     )
+    levels = pl.DataFrame({"entity_type": [level.value for level in LEVELS]})
     said = (
         account_days.sort(_LEVEL_DAY)
         .unique(_DAY, keep="first", maintain_order=True)
@@ -155,11 +147,52 @@ def _at_odds(account_days: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
         )
     )
     return (
-        pairs.select(*_DAY, entity_type=blamed)
-        .explode("entity_type")
-        .join(said, on=_DAY)
+        said.join(blamed, on=_DAY, how="left")
+        .join(levels, how="cross")
+        .filter(pl.col("blamed").is_null() | (pl.col("blamed") == pl.col("entity_type")))
         .select(*_LEVEL_DAY, "reason")
     )
+
+
+def _pairs_of_levels(
+    account_days: pl.DataFrame, days: pl.DataFrame, thresholds: ReconciliationThresholds
+) -> pl.DataFrame:
+    """Per flagged day with rows of all levels and per pair of them: how far it is from its usual ratio.
+
+    Has config_id, date, third (the level not in the pair), jump (change of the share of the difference) and
+    bound (from where it is one).
+    """
+    figures = account_days.sort(_LEVEL_DAY).unique(_DAY, keep="first", maintain_order=True)
+    own = days.filter("is_own").select("config_id", "entity_type", "spend", "leads", past="date")
+    age = (pl.col("date") - pl.col("past")).dt.total_days()
+    value = pl.when(pl.col("figure") == "spend").then("spend").otherwise("leads")
+    totals = (
+        figures.select(*_DAY, "figure")
+        .join(own, on="config_id")
+        .filter(age.is_between(0, thresholds.history_days))
+        .group_by(*_DAY, "figure", "past")
+        .agg(
+            value.filter(pl.col("entity_type") == level.value).first().alias(level.value) for level in LEVELS
+        )
+        .drop_nulls([level.value for level in LEVELS])
+    )
+
+    def of_pair(third: EntityType) -> pl.DataFrame:
+        one, other = (pl.col(level.value) for level in LEVELS if level is not third)
+        share = (one - other) / pl.max_horizontal(one, other)
+        usual = pl.col("share").filter(pl.col("past") < pl.col("date")).median()
+        return (
+            totals.with_columns(share=share.fill_nan(0.0))
+            .group_by(*_DAY, "figure")
+            .agg(jump=(pl.col("share").filter(pl.col("past") == pl.col("date")).first() - usual).abs())
+            .drop_nulls("jump")
+            .with_columns(third=pl.lit(third.value))
+        )
+
+    bound = (
+        pl.when(pl.col("figure") == "spend").then(thresholds.spend_share).otherwise(thresholds.leads_share)
+    )
+    return pl.concat([of_pair(level) for level in LEVELS]).with_columns(bound=bound)
 
 
 def _entity_rows(entities: pl.DataFrame) -> pl.DataFrame:
