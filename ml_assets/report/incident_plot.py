@@ -32,7 +32,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SEVERITY_COLOURS = {"LOW": "#6b7280", "MEDIUM": "#b45309", "HIGH": "#c2410c", "CRITICAL": "#b91c1c"}
 LINE, BAND, EXPECTED = "#1f2937", "#93c5fd", "#2563eb"
 
-BAND_ROOM = 3.0
+BAND_ROOM = 2.0
 """How far a band is shown above what was expected: a wide one must not flatten the series."""
 
 SMALL = 20.0
@@ -160,10 +160,11 @@ def _plot(row: Mapping[str, Any], language: str) -> _Plot:
     ).filter(pl.any_horizontal(pl.col("observed", "expected").is_not_null()))
     metric = json.loads(text)["metric"] if text else None
     seen = pl.max_horizontal(pl.col("observed").max(), pl.col("expected").max())
-    highest = shown.select(
-        pl.max_horizontal(
-            seen, pl.min_horizontal(pl.col("upper").max(), BAND_ROOM * pl.col("expected").max())
-        )
+    band = pl.min_horizontal(pl.col("upper").max(), BAND_ROOM * pl.col("expected").max())
+    # without an upper end the band leaves the picture
+    highest = float(shown.select(pl.max_horizontal(seen, band)).item() or 1.0) * SPIKE_ROOM
+    shown = shown.with_columns(
+        upper=pl.when(pl.col("lower").is_not_null()).then(pl.col("upper").fill_null(BAND_ROOM * highest))
     )
     title = " ".join(str(row.get("description") or row["kind"].replace("_", " ").capitalize()).split())
     return _Plot(
@@ -171,7 +172,7 @@ def _plot(row: Mapping[str, Any], language: str) -> _Plot:
         metric=metric if metric in METRICS else "",
         colour=SEVERITY_COLOURS.get(row.get("severity") or "", SEVERITY_COLOURS["MEDIUM"]),
         days=shown.drop("date", "row").to_dicts(),
-        highest=float(highest.item() or 1.0) * SPIKE_ROOM,
+        highest=highest,
         language=language,
     )
 

@@ -202,6 +202,13 @@ def test_how_it_stands_is_said() -> None:
     assert provisional.endswith("; provisional, since Jun 7 is still running.")
 
 
+def test_a_band_without_an_upper_end_has_everything_above_its_lower_one() -> None:
+    day = {"date": TODAY.isoformat(), "observed": 90.0, "expected": 30.0, "lower": 12.0, "upper": None}
+    before = TODAY - dt.timedelta(days=1)
+    (text,) = told(incident("CPL_DROP", last_date=before, document={"series": [day]}))
+    assert text.endswith("; back in the usual range on Jun 7, watched a little longer.")
+
+
 def test_a_whole_account_that_moved_is_nobodys_fault() -> None:
     (text,) = told(incident("CPM_SPIKE", ACCOUNT))
     assert text.startswith("CPM of the whole account has doubled")

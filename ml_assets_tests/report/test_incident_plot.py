@@ -78,6 +78,7 @@ def test_odd_series_and_names_are_drawn_all_the_same() -> None:
         {**row, "attribution": json.loads(row["attribution"])},
         {**row, "attribution": None},
         told("en", "CTR_DROP", document={"series": [{**gap, "expected": 0.0}]}),
+        told("en", "CPL_DROP", document={"series": [{**wide, "upper": None}]}),
     ):
         assert chunks_of(incident_plot_png(odd))
     assert incident_plot_markdown({**row, "description": "![x](y) "}).startswith("![!(x)(y)](data:")

@@ -1,5 +1,6 @@
 """What is to be told of incidents and anomalies, in numbers and names: one row each, in their order."""
 
+import math
 from collections.abc import Mapping
 
 import polars as pl
@@ -40,7 +41,10 @@ def incident_facts(
     document = document.with_row_index("row")
     series = read_series(incidents)
     last_day = series.select("row", last_date="date", day_observed="observed", day_expected="expected")
-    is_within = pl.col("observed").is_between("lower", "upper")
+    # a cost per lead has no upper end where no lead at all is within the band
+    is_within = (pl.col("observed") >= pl.col("lower")) & (
+        pl.col("observed") <= pl.col("upper").fill_null(math.inf)
+    )
     evaluated = series.select("row", evaluated_date="date", is_back=is_within)
     named = pl.col("kind").str.replace(r"_(SPIKE|DROP)$", "").str.to_lowercase()
     own_metric = pl.when(named.is_in(METRICS)).then(named)
