@@ -290,6 +290,9 @@ def _one_each(trial: Trial) -> None:
 
 
 def _not_judged(trial: Trial) -> None:
+    if trial.not_judged.is_empty():
+        print("Every date of every account was judged.\n")
+        return
     counted = trial.not_judged.group_by("reason").len().sort("len", "reason", descending=[True, False])
     print_table(["reason", "rows"], counted.rows())
 
