@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from ml_assets.anomalies.anomaly_rows import anomaly_rows
-from ml_assets.anomalies.data_quality import data_quality
+from ml_assets.anomalies.data_quality import DataQuality, data_quality
 from ml_assets.anomalies.deviations import deviations
 from ml_assets.anomalies.frames import ANOMALIES, INCIDENTS
 from ml_assets.anomalies.gates import gate
@@ -31,7 +31,7 @@ from ml_assets.anomalies.walk import walk
 from ml_assets.anomalies.words import describe_anomalies, describe_incidents
 from ml_assets.entities import EntityType
 from ml_assets.features.compute import data_as_of
-from ml_assets.frames import Schema, conform, empty
+from ml_assets.frames import Schema, conform, empty, fill_missing
 
 SERIES_DAYS = 28
 """Days of the series that an incident is shown with."""
@@ -99,9 +99,8 @@ def detect_anomalies(
         return nothing
     parts = [_follow(inputs, entity_type, chain, policy) for chain in chains(dates)]
     quality = data_quality(inputs, sorted(set(dates)))
-    of_level = pl.col("entity_type") == entity_type.value
     voices = [
-        quality.rows.filter(of_level),
+        _quality_rows(quality, entity_type, inputs.figures.accounts),
         reach_voice(inputs, entity_type, sorted(set(dates))),
     ]
     anomalies = pl.concat([*(part.anomalies for part in parts), *voices])
@@ -109,8 +108,10 @@ def detect_anomalies(
     incidents = pl.concat([part.incidents for part in parts])
     names = inputs.figures.entities.select("config_id", "entity_type", "entity_id", "name")
     accounts = inputs.figures.accounts
+    is_told = pl.col("description").is_not_null()
+    told = describe_anomalies(anomalies.filter(~is_told), names, accounts, language)
     return Found(
-        anomalies=describe_anomalies(anomalies, names, accounts, language),
+        anomalies=pl.concat([told, anomalies.filter(is_told)]),
         incidents=describe_incidents(incidents, names, accounts, language),
         not_judged=_not_judged(quality.unjudged, inputs.running, entity_type, dates),
     )
@@ -150,6 +151,45 @@ def _follow(inputs: AnomalyInputs, entity_type: EntityType, chain: Chain, policy
                 off = deviations(panel, day, told, gated, entity_type)
                 anomalies.append(performance_voice(off, entity_type, forests))
     return Found(pl.concat(anomalies), pl.concat(incidents), empty(NOT_JUDGED))
+
+
+def _quality_rows(quality: DataQuality, entity_type: EntityType, accounts: pl.DataFrame) -> pl.DataFrame:
+    """What is wrong with the figures of a level, in ANOMALIES; alerts where the level is not judged.
+
+    Where that shows at no entity of the level itself, it stands under the account's id.
+    """
+    key = ["config_id", "entity_type", "date"]
+    here = pl.col("entity_type") == entity_type.value
+    unjudged = (
+        quality.unjudged.filter(here)
+        .select(*key, "reason")
+        .unique(key, keep="first", maintain_order=True)
+        .with_columns(is_left_out=pl.lit(value=True))
+    )
+    rows = (
+        quality.rows.filter(here)
+        .join(
+            unjudged.rename({"date": "anomaly_date"}),
+            on=["config_id", "entity_type", "anomaly_date"],
+            how="left",
+        )
+        .with_columns(is_alert=pl.col("is_left_out").fill_null(value=False))
+    )
+    whole_level = (
+        unjudged.join(rows, left_on=key, right_on=[*key[:2], "anomaly_date"], how="anti")
+        .join(accounts.select("config_id", entity_id="account_id"), on="config_id", how="inner")
+        .with_columns(
+            anomaly_date="date",
+            metric_name=pl.lit("levels"),
+            anomaly_type=pl.lit("DATA_QUALITY"),
+            severity=pl.lit("MEDIUM"),
+            is_alert=pl.lit(value=True),
+            is_provisional=pl.lit(value=False),
+            is_root_cause=pl.lit(value=False),
+            description="reason",
+        )
+    )
+    return pl.concat([conform(rows, ANOMALIES, "data quality"), fill_missing(whole_level, ANOMALIES)])
 
 
 def _dated(rows: pl.DataFrame, column: str, inputs: AnomalyInputs) -> pl.DataFrame:
