@@ -36,8 +36,10 @@ class CompletenessThresholds:
     history_days: int = 28
     least_days: int = 7
     """Days among them without which an account has no habit."""
-    habit: float = 0.8
-    """Share of those days on which a level was delivered, or read after its end, for that to be expected."""
+    delivered: float = 0.5
+    """Share of those days on which a level was delivered, for it to be missed."""
+    read_after: float = 0.8
+    """Share of those days whose last reading was after their end, for an earlier one to be early."""
     least_spend: float = 0.10
     """Spend of the other levels on a day, as a share of their median, from which one is missed."""
     silent_days: int = 3
@@ -104,7 +106,9 @@ def late_levels(
     )
     found = (
         early.join(habits, on=_LEVEL_DAY, how="left")
-        .filter((pl.col("days").fill_null(0) < thresholds.least_days) | (pl.col("habit") >= thresholds.habit))
+        .filter(
+            (pl.col("days").fill_null(0) < thresholds.least_days) | (pl.col("habit") >= thresholds.read_after)
+        )
         .join(_stopped(inputs, early.select(_DAY).unique()), on=_DAY, how="anti")
     )
     zones = sorted({*zones_of(inputs.figures.accounts), "UTC"})
@@ -194,7 +198,7 @@ def missing_levels(
         level_habits.join(account_days, on=_DAY)
         .filter(
             pl.col("days") >= thresholds.least_days,
-            pl.col("own_days") >= thresholds.habit * pl.col("days"),
+            pl.col("own_days") >= thresholds.delivered * pl.col("days"),
         )
         .join(today, on=_LEVEL_DAY, how="anti")
         .join(delivers, on=_DAY)
