@@ -56,7 +56,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "observed": "observed",
         "expected": "expected, with the 99 % band",
         "days": "days of the incident",
-        "picture": "Incident",
     },
     "pt-BR": {
         "spend": "Gasto por dia",
@@ -71,7 +70,6 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "observed": "observado",
         "expected": "esperado, com a faixa de 99 %",
         "days": "dias do incidente",
-        "picture": "Incidente",
     },
 }
 """Words of a plot by language; a language without its own reads English."""
