@@ -71,6 +71,12 @@ class Chain:
     start: dt.date
     asked: tuple[dt.date, ...]
 
+    @property
+    def days(self) -> list[dt.date]:
+        """Every day that is read, from the first one that is learnt from to the last asked for."""
+        begin = self.start - dt.timedelta(days=HISTORY_DAYS)
+        return [begin + dt.timedelta(days=offset) for offset in range((self.asked[-1] - begin).days + 1)]
+
 
 def chains(dates: Sequence[dt.date]) -> list[Chain]:
     """The chains of the dates: each begins at the four weeks before those of its dates."""
@@ -97,10 +103,14 @@ def detect_anomalies(
     nothing = Found(empty(ANOMALIES), empty(INCIDENTS), empty(NOT_JUDGED))
     if not dates or inputs.figures.accounts.is_empty() or inputs.figures.metrics.is_empty():
         return nothing
-    parts = [_follow(inputs, entity_type, chain, policy) for chain in chains(dates)]
-    quality = data_quality(inputs, sorted(set(dates)))
+    followed = chains(dates)
+    # Looked at once, for the days that are learnt from too.
+    quality = data_quality(inputs, sorted({day for chain in followed for day in chain.days}))
+    parts = [_follow(inputs, entity_type, chain, policy, quality.unjudged) for chain in followed]
     voices = [
-        _quality_rows(quality, entity_type, inputs.figures.accounts),
+        _quality_rows(quality, entity_type, inputs.figures.accounts).filter(
+            pl.col("anomaly_date").is_in(list(dates))
+        ),
         reach_voice(inputs, entity_type, sorted(set(dates))),
     ]
     anomalies = pl.concat([*(part.anomalies for part in parts), *voices])
@@ -117,14 +127,17 @@ def detect_anomalies(
     )
 
 
-def _follow(inputs: AnomalyInputs, entity_type: EntityType, chain: Chain, policy: AnomalyPolicy) -> Found:
+def _follow(
+    inputs: AnomalyInputs,
+    entity_type: EntityType,
+    chain: Chain,
+    policy: AnomalyPolicy,
+    unjudged: pl.DataFrame,
+) -> Found:
     """One chain: learn, then follow its days, and take down the asked ones."""
-    begin = chain.start - dt.timedelta(days=HISTORY_DAYS)
-    days = [begin + dt.timedelta(days=offset) for offset in range((chain.asked[-1] - begin).days + 1)]
-    panel = build_panel(inputs, begin, chain.asked[-1], data_quality(inputs, days).unjudged)
-    feedback = inputs.feedback.filter(pl.col("last_date") < chain.asked[-1])
-    follower = Follower(panel, policy, silences_of(panel, feedback, policy))
-    relevel = new_levels(panel, feedback) if feedback.height else None
+    panel = build_panel(inputs, chain.days[0], chain.asked[-1], unjudged)
+    follower = Follower(panel, policy, silences_of(panel, inputs.feedback, policy))
+    relevel = new_levels(panel, inputs.feedback) if inputs.feedback.height else None
     asked = {panel.day(date) for date in chain.asked}
     past: deque[Snapshot] = deque(maxlen=SERIES_DAYS)
     anomalies: list[pl.DataFrame] = [empty(ANOMALIES)]
