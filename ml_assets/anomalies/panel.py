@@ -209,10 +209,18 @@ def _states(
         active = history.is_active(on_day, recently, above, level.parent)
         before = np.concatenate([active[:, :1], active[:, :-1]], axis=1)
         live.append(active & before)
-        turned.append(active != before)
+        turned.append((active != before) | _launched(on_day))
         jumps.append(_budget_jumps(history))
         above = active
     return live, turned, jumps
+
+
+def _launched(on_day: BoolArray) -> BoolArray:
+    """The first day of delivery of what did not deliver at the start: a launch moves its siblings' spend."""
+    first = np.zeros_like(on_day)
+    row = np.flatnonzero(on_day.any(axis=1) & ~on_day[:, :1].any(axis=1))
+    first[row, on_day[row].argmax(axis=1)] = True
+    return first
 
 
 def _budget_jumps(history: LevelHistory) -> np.ndarray:
