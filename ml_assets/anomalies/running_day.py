@@ -33,9 +33,6 @@ READ_BEFORE = dt.timedelta(minutes=60)
 READ_AFTER = dt.timedelta(minutes=30)
 """A past day says something of a time of day when it was read within these around it."""
 
-EVENING = dt.timedelta(hours=1)
-"""A past day that was not read again after its last hour began is not known as a whole."""
-
 PRIOR_DAYS = 2.0
 """Weight, in days, of all days against those of the week's part, and of that against the weekday's own."""
 
@@ -186,7 +183,7 @@ def with_day_shares(running: pl.DataFrame, versions: pl.DataFrame, accounts: pl.
     """
     moments = past_moments(running, accounts)
     entities = _entity_days(versions, moments)
-    shares = _expected(_account_days(entities, accounts))
+    shares = _expected(_account_days(entities))
     learnt = (
         running.drop("share", "deviation")
         .with_columns(weekday=pl.col("date").dt.weekday())
@@ -278,7 +275,6 @@ def _entity_days(versions: pl.DataFrame, moments: pl.DataFrame) -> pl.DataFrame:
             so_far=pl.col("spend").filter(is_seen).last().fill_null(0),
             final=pl.col("spend").last().fill_null(0),
             read_at=pl.col("known_at").filter(is_seen).last(),
-            last_read=pl.col("known_at").last(),
         )
     )
 
@@ -287,18 +283,18 @@ def _log_share() -> pl.Expr:
     return (pl.col("so_far") / pl.col("final")).clip(SMALLEST_SHARE, 1.0).log()
 
 
-def _account_days(entities: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
-    """config_id, date, log_share of the past days that were read then and after their end."""
-    zones = accounts.select("config_id", pl.col("timezone").fill_null("UTC"))
-    ends = day_end(pl.col("date"), pl.col("timezone"), zones_of(accounts))
+def _account_days(entities: pl.DataFrame) -> pl.DataFrame:
+    """config_id, date, log_share of the past days that were read at about that time.
+
+    Where all of the day's spend was there already, it does not matter how long before.
+    """
     return (
         entities.group_by(_DAY)
-        .agg(pl.col("so_far", "final").sum(), pl.col("until", "read_at", "last_read").max())
-        .join(zones, on="config_id")
+        .agg(pl.col("so_far", "final").sum(), pl.col("until", "read_at").max())
         .filter(
             pl.col("final") > 0,
-            pl.col("read_at") >= pl.col("until") - READ_AFTER - READ_BEFORE,
-            pl.col("last_read") >= ends - EVENING,
+            (pl.col("read_at") >= pl.col("until") - READ_AFTER - READ_BEFORE)
+            | (pl.col("so_far") == pl.col("final")),
         )
         .select(*_DAY, log_share=_log_share())
         .sort(_DAY)

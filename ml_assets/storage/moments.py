@@ -41,32 +41,37 @@ def read_insights_until(
         return empty(schema)
     table = table_of(AdsInsight)
     levels = [EntityType(level).value for level in entity_types]
-    where = [table.c.entity_type.in_(levels), table.c.window_days == window_days]
+    given = asked_days(connection, asked)
+    wanted = [table.c.entity_type.in_(levels), table.c.window_days == window_days]
     selected = [table.c[name] for name in columns]
     key = [table.c[name] for name in INSIGHT_KEY]
-    given = asked_days(connection, asked)
-    source = given.join(table, is_of_day(connection, table, given))
     if connection.dialect.name == "postgresql":
+        first, last = asked.select(first=pl.col("date").min(), last=pl.col("date").max()).row(0)
+        # The join says so already, but the planner cannot look into a parameter.
+        where = [
+            table.c.config_id.in_(asked["config_id"].unique().sort().to_list()),
+            table.c.date.between(first, last),
+        ]
         return fetch(
             connection,
             selected,
             schema,
-            source=source,
-            where=[*where, table.c.known_at <= given.c.until],
+            source=rows_of_days(connection, table, given, [*wanted, table.c.known_at <= given.c.until]),
+            where=where,
             distinct_on=key,
             order_by=[*key, table.c.known_at.desc()],
         )
     moment = moment_text(table.c.known_at)
     # The other columns of a group with max() are those of the row that holds it (documented in SQLite).
     newest = sa.func.max(moment.op("||")(sa.cast(table.c.known_at, sa.Text)))
-    return fetch(
+    found = fetch(
         connection,
         [*selected, newest],
         {**schema, "_newest": pl.String()},
-        source=source,
-        where=[*where, moment <= given.c.until],
+        source=rows_of_days(connection, table, given, [*wanted, moment <= given.c.until]),
         group_by=key,
-    ).drop("_newest")
+    )
+    return found.filter(pl.col("_newest").is_not_null()).drop("_newest")
 
 
 def asked_days(connection: sa.Connection, asked: pl.DataFrame) -> sa.FromClause:
@@ -98,14 +103,24 @@ def asked_days(connection: sa.Connection, asked: pl.DataFrame) -> sa.FromClause:
     ).subquery("given")
 
 
-def is_of_day(connection: sa.Connection, table: sa.Table, given: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Whether a row of `table` is of an account's day among `given`."""
+def rows_of_days(
+    connection: sa.Connection,
+    table: sa.Table,
+    given: sa.FromClause,
+    wanted: Sequence[sa.ColumnElement[bool]],
+) -> sa.FromClause:
+    """The rows of `table` on the accounts' days of `given` (`asked_days`) that meet `wanted`.
+
+    On SQLite a day without any has a row of nulls: only an outer join keeps the planner from reading the
+    whole table and looking up each of its rows among the days.
+    """
     same_account = table.c.config_id == given.c.config_id
     if connection.dialect.name == "postgresql":
-        return same_account & (table.c.date == given.c.date)
+        return given.join(table, sa.and_(same_account, table.c.date == given.c.date, *wanted))
     # Below the next day: a loader may have written midnight into the day.
     day = sa.type_coerce(table.c.date, sa.Text)
-    return same_account & (day >= given.c.date) & (day < given.c.next_date)
+    of_day = sa.and_(same_account, day >= given.c.date, day < given.c.next_date, *wanted)
+    return given.outerjoin(table, of_day)
 
 
 def moment_text(column: sa.Column[object]) -> sa.ColumnElement[str]:

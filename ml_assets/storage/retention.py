@@ -12,7 +12,7 @@ from ml_assets.local_days import day_start, local_date, zones_of
 from ml_assets.storage.development import FROZEN_AGE_DAYS
 from ml_assets.storage.engine import begin_writing
 from ml_assets.storage.keys import table_of
-from ml_assets.storage.moments import INSIGHT_KEY, asked_days, is_of_day, moment_text
+from ml_assets.storage.moments import INSIGHT_KEY, asked_days, moment_text, rows_of_days
 from ml_assets.storage.reads import read_accounts
 from ml_assets.storage.tables import AdsInsight
 
@@ -93,17 +93,17 @@ def _outlived(connection: sa.Connection, table: sa.Table, given: sa.FromClause) 
         partition_by=[*(table.c[name] for name in INSIGHT_KEY), given.c.age],
         order_by=[moment.desc(), sa.cast(table.c.known_at, sa.Text).desc()],
     )
+    wanted = [
+        table.c.entity_type.in_([level.value for level in LEVELS]),
+        moment >= given.c.since,
+        moment < given.c.until,
+    ]
     ranked = (
         sa.select(_same_row(connection, table).label("row"), place.label("place"))
-        .select_from(given.join(table, is_of_day(connection, table, given)))
-        .where(
-            table.c.entity_type.in_([level.value for level in LEVELS]),
-            moment >= given.c.since,
-            moment < given.c.until,
-        )
+        .select_from(rows_of_days(connection, table, given, wanted))
         .subquery("ranked")
     )
-    return sa.select(ranked.c.row).where(ranked.c.place > 1)
+    return sa.select(ranked.c.row).where(ranked.c.place > 1, ranked.c.row.is_not(sa.null()))
 
 
 def _same_row(connection: sa.Connection, table: sa.Table) -> sa.ColumnElement[object]:
