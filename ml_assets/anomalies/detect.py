@@ -36,7 +36,7 @@ from ml_assets.frames import Schema, conform, empty, fill_missing
 SERIES_DAYS = 28
 """Days of the series that an incident is shown with."""
 
-USUAL_EVERY = 4
+USUAL_EVERY = 9
 """Every so many of the days before a chain is one of those that its entities are compared with."""
 
 NOT_JUDGED: Schema = {

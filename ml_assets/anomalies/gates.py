@@ -135,10 +135,14 @@ def _discovery_bars(panel: Panel, told: Day, units: list[FloatArray], policy: An
             values.append(tested.p_value[counted])
             accounts.append(step.account[counted])
     p_value, account = np.concatenate(values), np.concatenate(accounts)
+    tests = np.bincount(account, minlength=panel.accounts.height)
+    # A value above the rate never passes, whatever its rank.
+    small = p_value <= policy.false_discovery_rate
+    p_value, account = p_value[small], account[small]
     order = np.lexsort((p_value, account))
     p_value, account = p_value[order], account[order]
-    tests = np.bincount(account, minlength=panel.accounts.height)
-    first = np.cumsum(tests) - tests
+    found = np.bincount(account, minlength=panel.accounts.height)
+    first = np.cumsum(found) - found
     rank = np.arange(p_value.size) - first[account] + 1
     passes = p_value <= policy.false_discovery_rate * rank / tests[account]
     bars = np.zeros(panel.accounts.height)

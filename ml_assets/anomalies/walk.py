@@ -1,7 +1,9 @@
 """Goes through the days of a panel: what is expected of each, how it is tested, what is learnt from it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -33,6 +35,9 @@ EDITED = 0.05
 MANY_ZEROS = 3
 ZERO_WINDOW = 28
 """An entity with so many days without spend in so many live ones is not judged for another one."""
+
+THREADS, THREADS_FROM = 2, 5_000
+"""Metrics worked on at once, where a step has so many entities."""
 
 LEADS = ("cvr", "cpl")
 """Metrics of leads: not judged while the day runs, nor where leads are not the goal."""
@@ -87,10 +92,27 @@ def walk(
         for metric in MODELS
     ]
     zeros = [np.zeros(step.height) for step in panel.steps]
+    # The metrics do not know of each other; threads pay where their arrays are large.
+    many = max(step.height for step in panel.steps) >= THREADS_FROM
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        apply = pool.map if many else map
+        yield from _days(panel, first, learners, zeros, new_normal_days, apply)
+
+
+def _days(
+    panel: Panel,
+    first: int,
+    learners: list[_Learner],
+    zeros: list[FloatArray],
+    new_normal_days: int,
+    apply: Callable[..., Iterator[list[Tested]]],
+) -> Iterator[tuple[int, Day]]:
     for day in range(panel.days):
-        told: Day = {}
-        for learner in learners:
-            told[learner.metric.name] = _pass(learner, panel, day, zeros, new_normal_days)
+        judge = partial(_pass, panel=panel, day=day, zeros=zeros, new_normal_days=new_normal_days)
+        told = {
+            learner.metric.name: tests
+            for learner, tests in zip(learners, apply(judge, learners), strict=True)
+        }
         for index, step in enumerate(panel.steps):
             silent = step.figures["spend"][:, day] <= 0
             zeros[index] += step.is_live[:, day] * (silent - zeros[index] / ZERO_WINDOW)
@@ -102,6 +124,13 @@ def _pass(
     learner: _Learner, panel: Panel, day: int, zeros: list[FloatArray], new_normal_days: int
 ) -> list[Tested]:
     """Test the day in one metric from the account down, and learn from it."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # of each thread its own
+        return _judge_and_learn(learner, panel, day, zeros, new_normal_days)
+
+
+def _judge_and_learn(
+    learner: _Learner, panel: Panel, day: int, zeros: list[FloatArray], new_normal_days: int
+) -> list[Tested]:
     metric = learner.metric
     results: list[Tested] = []
     flagged_above: np.ndarray | None = None
