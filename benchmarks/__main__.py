@@ -16,6 +16,8 @@ MEASUREMENTS = {
     "anomalies": "false incidents and causes found on accounts with known truth, naive alarms beside them",
     "anomalies.as_of": "incidents from one reading against those of every morning",
     "anomalies.speed": "100,000 entities judged, against |z| and IQR in a pandas loop",
+    "anomalies.root_cause": "causes named in real drops of a ratio (RobustSpot), beside Adtributor",
+    "anomalies.nab": "a series on its own: real ad prices with labelled windows (NAB)",
 }
 
 

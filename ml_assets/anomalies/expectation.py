@@ -171,20 +171,21 @@ class LevelModel:
 
 @dataclass
 class WeekdayProfile:
-    """Log effects of the weekdays on one metric of each account: (accounts, 7)."""
+    """Log effects of the steps of a season (the weekdays) on a metric of each account: (accounts, season)."""
 
     accounts: int
+    season: int = 7
     effect: FloatArray = field(init=False)
     seen: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.effect = np.zeros((self.accounts, 7))
-        self.seen = np.zeros((self.accounts, 7))
+        self.effect = np.zeros((self.accounts, self.season))
+        self.seen = np.zeros((self.accounts, self.season))
 
     def learn(self, weekday: int, error: FloatArray, variance: FloatArray, where: np.ndarray) -> None:
         """An account's day was off by `error` in logs, with `variance`; (accounts,)."""
         gain = 1.0 / (self.seen[:, weekday] + 1.0 + variance / WEEKDAY_VARIANCE)
         step = np.where(where, gain * np.clip(error, -WINSOR, WINSOR), 0.0)
         self.effect[:, weekday] += step
-        self.effect -= step[:, None] / 7.0
+        self.effect -= step[:, None] / self.season
         self.seen[:, weekday] += where
