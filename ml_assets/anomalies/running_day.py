@@ -183,7 +183,10 @@ def with_day_shares(running: pl.DataFrame, versions: pl.DataFrame, accounts: pl.
     """
     moments = past_moments(running, accounts)
     entities = _entity_days(versions, moments)
-    shares = _expected(_account_days(entities))
+    days = _account_days(entities)
+    shares = _expected(days)
+    # A day that was not read at that time says nothing of its entities either.
+    entities = entities.join(days, on=_DAY, how="semi")
     learnt = (
         running.drop("share", "deviation")
         .with_columns(weekday=pl.col("date").dt.weekday())
