@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from ml_assets.anomalies.expectation import CPL, MODELS
+from ml_assets.anomalies.explain_change import fewest_explaining
 from ml_assets.anomalies.frames import ACCOUNT, INCIDENTS
 from ml_assets.anomalies.gates import rate_share
 from ml_assets.anomalies.incidents import Incident
@@ -206,7 +207,7 @@ def _log_ratio(tested: Tested, row: int, metric: str) -> float | None:
 
 
 def _shares(panel: Panel, tests: list[Tested], incident: Incident) -> list[dict[str, Any]]:
-    """The children by their share of the root's change, largest first."""
+    """The children by their share of the root's change, largest first, and the fewest that explain it."""
     if incident.step + 1 == len(panel.steps):
         return []
     rows = members(panel, incident, incident.step + 1)
@@ -217,11 +218,17 @@ def _shares(panel: Panel, tests: list[Tested], incident: Incident) -> list[dict[
     if not rows.size or whole == 0:
         return []
     step = panel.steps[incident.step + 1]
-    first = np.argsort(-change / whole, kind="stable")[:MOST_SHARES]
+    share = change / whole
+    is_cause = fewest_explaining(share, np.zeros(share.size, dtype=np.int64))
     ids = step.keys["entity_id"]
     return [
-        {"entity_type": step.name, "entity_id": ids[int(rows[i])], "share": _number(change[i] / whole)}
-        for i in first
+        {
+            "entity_type": step.name,
+            "entity_id": ids[int(rows[i])],
+            "share": _number(share[i]),
+            "is_cause": bool(is_cause[i]),
+        }
+        for i in np.argsort(-share, kind="stable")[:MOST_SHARES]
     ]
 
 
