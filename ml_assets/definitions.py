@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from ml_assets.defs.assets.anomalies import anomalies
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
@@ -14,7 +15,7 @@ from ml_assets.defs.resources import DatabaseResource
 def defs() -> dg.Definitions:
     """Everything Dagster is told about."""
     return dg.Definitions(
-        assets=[insights, entity_metrics, features, classifications, recommendations],
+        assets=[insights, entity_metrics, features, classifications, anomalies, recommendations],
         resources={"database": DatabaseResource()},
         # A step is one pass over whole frames; a process of its own for each would cost more than the step.
         executor=dg.in_process_executor,

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
+from ml_assets.anomalies.inputs import LOOKBACK_DAYS as ANOMALY_LOOKBACK_DAYS
 from ml_assets.classification import LOOKBACK_DAYS as CLASSIFICATION_LOOKBACK_DAYS
+from ml_assets.defs.assets.anomalies import anomalies
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
@@ -37,12 +39,13 @@ from ml_assets.storage.schema import require_head
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-ASSETS = (insights, entity_metrics, features, classifications, recommendations)
+ASSETS = (insights, entity_metrics, features, classifications, anomalies, recommendations)
 """What a backfill can materialize, upstream first."""
 
 LOOKBACKS = {
     "features": FEATURE_LOOKBACK_DAYS,
     "classifications": CLASSIFICATION_LOOKBACK_DAYS,
+    "anomalies": ANOMALY_LOOKBACK_DAYS,
     "recommendations": DECISION_LOOKBACK_DAYS,
 }
 """Asset -> days before a date whose figures it reads."""
@@ -155,7 +158,8 @@ def run_range(
                 missing = missing_insights(connection, instance, first, start)
             execute(missing)
             with engine.connect() as connection:
-                history = missing_entity_metrics(connection, instance, first, start, levels)
+                read = LEVELS if "anomalies" in chosen else levels[-1].path
+                history = missing_entity_metrics(connection, instance, first, start, read)
     finally:
         engine.dispose()
     execute([*history, *(RunPart(chosen, group, start, end) for group in _neighbouring(levels))])
@@ -211,7 +215,7 @@ def missing_entity_metrics(
     start: dt.date,
     levels: Sequence[EntityType],
 ) -> list[RunPart]:
-    """Days of [first, start) from the first figures on whose entity metrics were never materialized.
+    """Days of [first, start) from the first figures on that lack entity metrics of some of the levels.
 
     What reads them would conform them from the insights, at every run again.
     """
@@ -220,7 +224,7 @@ def missing_entity_metrics(
     there = insight_days(connection, first, start - dt.timedelta(days=1)).sort("date")
     if there.is_empty():
         return []
-    return _never_materialized(instance, "entity_metrics", levels[-1].path, _days(there["date"][0], start))
+    return _never_materialized(instance, "entity_metrics", levels, _days(there["date"][0], start))
 
 
 def _never_materialized(

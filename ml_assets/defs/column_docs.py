@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import dagster as dg
 import polars as pl
 
+from ml_assets.anomalies.frames import ANOMALIES
 from ml_assets.entity_features import FEATURE_DOCS
-from ml_assets.frames import Schema
+from ml_assets.frames import UTC, Schema
 from ml_assets.recommendations.frames import RECOMMENDATIONS
 
 KEY_DOCS = {
@@ -109,6 +110,43 @@ RECOMMENDATIONS_DOCS = {
     "dismissed_at": "When it was dismissed (UTC)",
     "dismissed_by": "Who dismissed it",
     "dismissed_reason": "Why",
+}
+
+ANOMALIES_STORED: Schema = {
+    **ANOMALIES,
+    "is_acknowledged": pl.Boolean(),
+    "acknowledged_by": pl.String(),
+    "acknowledged_at": UTC,
+    "resolution_notes": pl.String(),
+    "is_superseded": pl.Boolean(),
+}
+"""ANOMALIES with what people did, as in `ml_anomalies`."""
+
+ANOMALIES_DOCS = {
+    **KEY_DOCS,
+    "anomaly_date": "Day it was found on, in the account's time zone",
+    "metric_name": "Metric; `multivariate`: all of them together, `levels`: they do not add up",
+    "anomaly_type": "What happened, such as SPEND_DROP, CTR_DROP, TRACKING_BREAK, DATA_QUALITY",
+    "observed_value": "What was observed, in the metric's unit: money, count, fraction",
+    "expected_value": "What its own past, weekday and trend lead to expect",
+    "lower_value": "Lower end of the band of 99 % around what was expected",
+    "upper_value": "Upper end of that band",
+    "deviation_score": "Standard deviations from what was expected, signed",
+    "p_value": "Probability of so large a deviation by chance, two-sided",
+    "severity": "LOW, MEDIUM, HIGH or CRITICAL, by the money at stake that day",
+    "direction": "up or down",
+    "is_alert": "Part of an issued incident",
+    "is_provisional": "The day still ran where the account is",
+    "incident_id": "The incident it belongs to; null: a voice that is of none",
+    "is_root_cause": "Its entity and metric are the root of the incident",
+    "contribution": "Share of the root's change, fraction; 1 for the root",
+    "description": "What happened, in words, in the language of the run",
+    "detected_at": "Moment the figures are as of (UTC)",
+    "is_acknowledged": "Somebody has seen it, or its incident",
+    "acknowledged_by": "Who has seen it",
+    "acknowledged_at": "When (UTC)",
+    "resolution_notes": "What they noted",
+    "is_superseded": "Newer figures do not show it any more, and somebody had seen it; never an alert",
 }
 
 _TYPES: dict[type[pl.DataType], str] = {

@@ -159,17 +159,21 @@ def entity_metrics_for(
 
 
 def read_feature_inputs(
-    connection: "Connection", scope: Scope, lookback_days: int
+    connection: "Connection",
+    scope: Scope,
+    lookback_days: int,
+    levels: Sequence[EntityType] | None = None,
 ) -> tuple["FeatureInputs", int]:
     """What the dates of a run are computed from, and how many account days were conformed on the way.
 
-    All entities of the accounts are read even for a run that is restricted to some: an estimate rests on
-    the siblings and the levels above.
+    Metrics are those of `levels` (None: those of the run and all above). All entities of the accounts are
+    read even for a run that is restricted to some: an estimate rests on the siblings and the levels above.
     """
     start = scope.keys.start - dt.timedelta(days=lookback_days)
     end = scope.keys.end
     entities = read_entities(connection, LEVELS, scope.config_ids)
-    current = entity_metrics_for(connection, start, end, scope.keys.levels_above, scope.config_ids, entities)
+    levels = scope.keys.levels_above if levels is None else levels
+    current = entity_metrics_for(connection, start, end, levels, scope.config_ids, entities)
     inputs = FeatureInputs(
         accounts=scope.accounts.drop("last_finished_date", strict=False),
         entities=entities,

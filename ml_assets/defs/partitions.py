@@ -37,6 +37,7 @@ _TO_OWN_AND_ABOVE = dg.StaticPartitionMapping(
 _TO_OWN_AND_BELOW = dg.StaticPartitionMapping(
     {level.value: [lower.value for lower in LEVELS if level in lower.path] for level in LEVELS}
 )
+_TO_ALL = dg.StaticPartitionMapping({level.value: [other.value for other in LEVELS] for level in LEVELS})
 _TO_OWN_AND_CHILD = dg.StaticPartitionMapping(
     {level.value: [lower.value for lower in (level, level.child) if lower is not None] for level in LEVELS}
 )
@@ -46,6 +47,9 @@ own_level = _mapping(dg.IdentityPartitionMapping())
 
 own_and_levels_below = _mapping(_TO_OWN_AND_ABOVE)
 """The same date; a campaign needs its adsets and ads, whose figures are summed or reconciled with its own."""
+
+all_levels = _mapping(_TO_ALL)
+"""The same date at every level; a cause is looked for in the whole tree, whichever level is judged."""
 
 own_and_parent_level = _mapping(_TO_OWN_AND_CHILD)
 """The same date; an adset is judged in the light of its campaign, an ad in the light of its adset."""

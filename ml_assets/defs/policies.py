@@ -27,3 +27,6 @@ HALF_YEAR_PER_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=184)
 
 THIRTEEN_WEEKS_PER_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=91)
 """Thirteen weeks of one level: recommendations replay four weeks before each date."""
+
+SIXTEEN_WEEKS_PER_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=112)
+"""Sixteen weeks of one level: incidents are followed in chains of four weeks, each from four weeks before."""

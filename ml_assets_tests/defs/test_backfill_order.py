@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ml_assets.defs.assets.anomalies import anomalies
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
@@ -31,7 +32,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is deprecated"),
 ]
 
-CHAIN = ("insights", "entity_metrics", "features", "classifications", "recommendations")
+CHAIN = ("insights", "entity_metrics", "features", "classifications", "anomalies", "recommendations")
 
 
 @pytest.fixture
@@ -89,7 +90,9 @@ def test_no_level_is_judged_before_the_levels_it_rests_on(home: Path, last_day: 
         assert not too_early(instance, "entity_metrics", features)
         assert not too_early(instance, "features", classifications)
         assert not too_early(instance, "entity_metrics", classifications)
+        assert not too_early(instance, "entity_metrics", anomalies)
         assert not too_early(instance, "classifications", recommendations)
+        assert not too_early(instance, "anomalies", recommendations)
         assert not too_early(instance, "features", recommendations)
         assert not too_early(instance, "entity_metrics", recommendations)
         assert instance.get_runs_count() == len(CHAIN) * len(LEVELS)

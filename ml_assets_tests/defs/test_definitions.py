@@ -4,6 +4,7 @@ import dagster as dg
 
 from ml_assets.definitions import defs
 from ml_assets.defs.column_docs import (
+    ANOMALIES_DOCS,
     CLASSIFICATIONS_DOCS,
     ENTITY_METRICS_DOCS,
     FEATURES_DOCS,
@@ -16,7 +17,8 @@ GRAPH = {
     "entity_metrics": ("figures", ["insights"]),
     "features": ("judgements", ["entity_metrics"]),
     "classifications": ("judgements", ["entity_metrics", "features"]),
-    "recommendations": ("judgements", ["classifications", "entity_metrics", "features"]),
+    "anomalies": ("judgements", ["entity_metrics"]),
+    "recommendations": ("judgements", ["anomalies", "classifications", "entity_metrics", "features"]),
 }
 """Asset -> group, what it depends on: a change of the wiring has to be made here too."""
 
@@ -62,6 +64,7 @@ def test_no_described_column_is_gone() -> None:
         "classifications": CLASSIFICATIONS_DOCS,
         "features": FEATURES_DOCS,
         "insights": INSIGHTS_DOCS,
+        "anomalies": ANOMALIES_DOCS,
         "recommendations": RECOMMENDATIONS_DOCS,
     }
     for name, described in docs.items():

@@ -52,6 +52,7 @@ class RecommendationConfig(Restriction):
         dg.AssetDep("classifications", partition_mapping=own_and_levels_above),
         dg.AssetDep("features", partition_mapping=own_level),
         dg.AssetDep("entity_metrics", partition_mapping=own_and_levels_above),
+        dg.AssetDep("anomalies", partition_mapping=own_level),
     ],
     group_name="judgements",
     kinds={"polars", "numpy"},
