@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from ml_assets.anomalies.causes import GONE
 from ml_assets.anomalies.expectation import CPL, MODELS
 from ml_assets.anomalies.frames import ANOMALIES, SEVERITIES
 from ml_assets.anomalies.gates import Gated
 from ml_assets.anomalies.incident_rows import incident_id, members
-from ml_assets.anomalies.incidents import GONE, Incident, severity_bars
+from ml_assets.anomalies.incidents import Incident, severity_bars
 from ml_assets.anomalies.panel import STEPS, Panel
 from ml_assets.anomalies.policy import AnomalyPolicy
 from ml_assets.anomalies.units import in_unit
@@ -135,7 +136,7 @@ def _cells(
         is_alert=pl.Series(np.array([item.rank is not None for item in incidents])[which]),
         is_provisional=pl.Series(panel.share[step.account[rows], day] < 1.0),
         incident_id=pl.Series([incident_id(panel, item) for item in incidents]).gather(which),
-        contribution=pl.Series(np.where(np.isfinite(share), share, np.nan)),
+        contribution=pl.Series(np.where(np.isfinite(share), share, np.nan)).fill_nan(None),
     )
     unit = in_unit(metric, observed, expected, deviation, exposure, is_log=tested.is_log)
     kinds = np.where(score > 0, type_of(metric, 1, observed), type_of(metric, -1, observed))

@@ -17,10 +17,11 @@ import polars as pl
 from ml_assets.anomalies.anomaly_rows import anomaly_rows
 from ml_assets.anomalies.data_quality import DataQuality, data_quality
 from ml_assets.anomalies.deviations import deviations
+from ml_assets.anomalies.feedback import new_levels, silences_of
 from ml_assets.anomalies.frames import ANOMALIES, INCIDENTS
 from ml_assets.anomalies.gates import gate
 from ml_assets.anomalies.incident_rows import Snapshot, incident_rows, snapshot
-from ml_assets.anomalies.incidents import Follower, new_levels, silences_of
+from ml_assets.anomalies.incidents import Follower
 from ml_assets.anomalies.inputs import CHAIN_DAYS, HISTORY_DAYS, AnomalyInputs
 from ml_assets.anomalies.multivariate import DEVIATIONS, grow_forests, performance_voice
 from ml_assets.anomalies.panel import build_panel

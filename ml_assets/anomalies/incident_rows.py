@@ -138,9 +138,6 @@ def _attribution(
     today = next((point for point in reversed(series) if point["date"] == panel.date(day).isoformat()), {})
     flip = -1 if shown == CPL.name else 1
     tests = told[incident.metric]
-    rate = (
-        None if incident.metric == "spend" else _number(rate_share(panel, tests, incident.step)[incident.row])
-    )
     return {
         "metric": shown,
         "direction": "up" if flip * incident.sign > 0 else "down",

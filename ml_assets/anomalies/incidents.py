@@ -5,37 +5,30 @@ entity is done elsewhere, for whole steps of the tree.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import polars as pl
 
+from ml_assets.anomalies.causes import CAUSES, EXPLAINS, WHOLE, kind_of
+from ml_assets.anomalies.feedback import Silence
 from ml_assets.anomalies.frames import SEVERITIES
 from ml_assets.anomalies.gates import BAD, Gated
-from ml_assets.anomalies.likelihood import Tested
 from ml_assets.anomalies.panel import STEPS, Panel
 from ml_assets.anomalies.policy import AnomalyPolicy
 from ml_assets.anomalies.roots import Roots
 from ml_assets.anomalies.walk import Day
 
-CAUSES = {"spend": "spend", "cpm": "cpm", "ctr": "ctr", "cvr": "leads", "cpl": "leads"}
-"""Metric -> what it is a sign of: leads per click and leads per spend are two views of one thing."""
-
-EXPLAINS = {"leads": (("spend", -1), ("cpm", 1), ("ctr", -1), ("leads", -1))}
-"""Cause -> (cause, sign) that explain a fall of it along the metric tree."""
-
 SHOWS_SCORE = 2.0
 """Standard deviations the root is off while an incident goes on."""
+
+SHOWS_P_VALUE = 1e-4
+"""Or p-value up to which evidence gathered over days says so, where no day does by itself."""
 
 SHOWS_RELATIVE = 0.5
 """Of the relative gate that it is off while it goes on."""
 
-GONE = 0.25
-"""Share of the expected leads up to which they count as gone: tracking breaks, demand wanes."""
-
-NEARLY_NOTHING = 1e-9
 REROOT_DAYS = 2
-"""Days after its onset up to which an incident found higher up the tree is the same one."""
+"""Days after its onset up to which an incident found higher up the tree, or found whole, is the same one."""
 
 
 @dataclass
@@ -61,8 +54,6 @@ class Incident:
     merged_into: "Incident | None" = None
     is_issued: bool = False
     rank: int | None = None
-    is_silenced: bool = False
-    """People called the like of it expected or a false alarm."""
 
     @property
     def cause(self) -> str:
@@ -73,18 +64,6 @@ class Incident:
     def is_bad(self) -> bool:
         """Whether it costs money; good news is never issued."""
         return self.sign in BAD[self.metric]
-
-
-@dataclass(frozen=True)
-class Silence:
-    """What people said of an incident: the like of it is not issued on the days [start, end]."""
-
-    step: int
-    row: int
-    cause: str
-    sign: int
-    start: int
-    end: int
 
 
 class Follower:
@@ -103,8 +82,10 @@ class Follower:
         self, day: int, told: Day, gated: dict[str, list[Gated]], roots: Iterable[Roots]
     ) -> list[Incident]:
         """What is open on the day, or ends on it; the incidents themselves are moved on."""
-        for incident in self.open:
+        for incident in tuple(self.open):
             self._continue(incident, day, told, gated)
+            if incident.shows and day - incident.onset <= REROOT_DAYS:
+                self._see_whole(incident, day, told)
         for found in roots:
             for index in self._by_money(found, gated):
                 step, row, sign = int(found.step[index]), int(found.row[index]), int(found.sign[index])
@@ -112,7 +93,7 @@ class Follower:
         for incident in self.open:
             if incident.shows and incident.closed is None:
                 self._weigh(incident, gated)
-        self._issue()
+        self._issue(day)
         present = list(self.open)
         self.open = [incident for incident in self.open if incident.closed is None]
         self.by_branch = {}
@@ -134,9 +115,10 @@ class Follower:
         incident.rank = None
         tested = told[incident.metric][incident.step]
         row = incident.row
+        far = incident.sign * tested.score[row]
         incident.shows = bool(
             tested.is_tested[row]
-            and incident.sign * tested.score[row] >= SHOWS_SCORE
+            and (far >= SHOWS_SCORE or (far > 0 and tested.p_value[row] <= SHOWS_P_VALUE))
             and abs(tested.observed[row] / tested.expected[row] - 1.0)
             >= SHOWS_RELATIVE * self.policy.least_relative
         )
@@ -145,11 +127,30 @@ class Follower:
             incident.quiet = 0
             self._add_day(incident, day, gated)
             return
+        if not self._can_tell(incident, day):
+            return
         incident.quiet += 1
         if incident.quiet >= self.policy.quiet_days:
             incident.closed = day
             lasted = incident.last > incident.onset
             self.ended.setdefault((incident.account, incident.kind), []).append(lasted)
+
+    def _see_whole(self, incident: Incident, day: int, told: Day) -> None:
+        """What was less on its first day and is nothing now, goes on as what it is."""
+        tested = told[incident.metric][incident.step]
+        kind = kind_of(
+            incident.metric, incident.sign, tested.observed[incident.row], tested.expected[incident.row]
+        )
+        if kind in WHOLE and kind != incident.kind:
+            whole = replace(incident, kind=kind)
+            incident.closed, incident.merged_into = day, whole
+            self._open(whole)
+
+    def _can_tell(self, incident: Incident, day: int) -> bool:
+        """Whether the day's figures can say that it is over; until they do, it is open."""
+        step = self.panel.steps[incident.step]
+        is_over = self.panel.share[incident.account, day] >= 1.0 or incident.cause != "leads"
+        return bool(step.is_judged[incident.row, day]) and is_over
 
     def _likely_money(self, incident: Incident) -> float:
         """Today's money, times how likely its kind lasts in the account where it is still in its first day.
@@ -195,7 +196,7 @@ class Follower:
                 first.quiet = 0
                 self._add_day(first, day, gated)
             return
-        explaining = EXPLAINS.get(cause, ()) if sign < 0 else ()
+        explaining = [(other, -way * sign) for other, way in EXPLAINS.get(cause, ())]
         covering = [item for item in near if item.step <= step and item.shows]
         if any((item.cause, item.sign) in explaining for item in covering):
             return
@@ -206,10 +207,18 @@ class Follower:
             return
         if sign not in BAD[metric] and any(item.is_bad for item in near):
             return
+        tested = told[metric][step]
         incident = Incident(
-            account, step, row, metric, sign, self._kind(metric, sign, told[metric][step], row),
-            onset=day, last=day, money=0.0,
-        )  # fmt: skip
+            account=account,
+            step=step,
+            row=row,
+            metric=metric,
+            sign=sign,
+            kind=kind_of(metric, sign, tested.observed[row], tested.expected[row]),
+            onset=day,
+            last=day,
+            money=0.0,
+        )
         self._add_day(incident, day, gated)
         for part in same:  # lower in the tree: the same cause, seen whole only now
             part.closed = day
@@ -217,9 +226,12 @@ class Follower:
             if day - part.onset <= REROOT_DAYS:
                 incident.onset = min(incident.onset, part.onset)
                 incident.is_issued |= part.is_issued
-        incident.is_silenced = any(self._silences(silence, incident, day) for silence in self.silences)
+        self._open(incident)
+
+    def _open(self, incident: Incident) -> None:
         self.open.append(incident)
-        self.by_branch.setdefault(self._branch(account, step, row), []).append(incident)
+        branch = self._branch(incident.account, incident.step, incident.row)
+        self.by_branch.setdefault(branch, []).append(incident)
 
     def _branch(self, account: int, step: int, row: int) -> tuple[int, int]:
         """The campaign an entity is or lies below; -1 for the account itself."""
@@ -236,13 +248,16 @@ class Follower:
         branches = ((account, -1), self._branch(account, step, row))
         return [item for branch in branches for item in self.by_branch.get(branch, ())]
 
-    def _silences(self, silence: Silence, incident: Incident, day: int) -> bool:
-        return (silence.step, silence.row, silence.cause, silence.sign) == (
-            incident.step,
-            incident.row,
-            incident.cause,
-            incident.sign,
-        ) and silence.start <= day <= silence.end
+    def _silenced_since(self, incident: Incident, day: int) -> int | None:
+        """First day from which people do not want to hear of the like of it; None: they do."""
+        like = (incident.step, incident.row, incident.cause, incident.sign)
+        starts = [
+            silence.start
+            for silence in self.silences
+            if (silence.step, silence.row, silence.cause, silence.sign) == like
+            and silence.start <= day <= silence.end
+        ]
+        return min(starts, default=None)
 
     def _related(self, step: int, row: int, other_step: int, other_row: int) -> bool:
         """Whether one of two entities is the other or lies above it."""
@@ -252,17 +267,6 @@ class Follower:
             other_row = int(self.panel.steps[other_step].parent.index[other_row])
             other_step -= 1
         return row == other_row
-
-    def _kind(self, metric: str, sign: int, tested: Tested, row: int) -> str:
-        """The type of the root."""
-        observed, expected = tested.observed[row], tested.expected[row]
-        if metric == "spend" and sign < 0:
-            return "ZERO_SPEND" if observed <= NEARLY_NOTHING else "SPEND_DROP"
-        if CAUSES[metric] == "leads" and sign < 0 and observed <= GONE * expected:
-            return "TRACKING_BREAK"
-        if metric == "cpl":  # of the leads that the spend brought: fewer leads are dearer ones
-            sign = -sign
-        return f"{metric.upper()}_{'SPIKE' if sign > 0 else 'DROP'}"
 
     def _weigh(self, incident: Incident, gated: dict[str, list[Gated]]) -> None:
         """Severity by what is at stake today; the highest is kept."""
@@ -275,8 +279,11 @@ class Follower:
             severity = max(severity, "HIGH", key=SEVERITIES.index)
         incident.severity = max(incident.severity, severity, key=SEVERITIES.index)
 
-    def _issue(self) -> None:
-        """Choose what is issued: what was goes on, news by money within the budget of the day."""
+    def _issue(self, day: int) -> None:
+        """Choose what is issued: what was goes on, news by money within the budget of the day.
+
+        Of what people called expected or a false alarm only a new one that is CRITICAL is.
+        """
         by_account: dict[int, list[Incident]] = {}
         for incident in self.open:
             if incident.closed is None and incident.shows and incident.is_bad:
@@ -284,14 +291,19 @@ class Follower:
         for incidents in by_account.values():
             incidents.sort(key=lambda item: (-self._likely_money(item), item.step, item.row, item.metric))
             left = self.policy.issued_per_day
+            ranked: list[Incident] = []
             for incident in incidents:
-                if incident.is_issued:
+                since = self._silenced_since(incident, day)
+                if since is not None and incident.onset < since:
                     continue
-                critical = incident.severity == "CRITICAL"
-                if critical or (left > 0 and not incident.is_silenced):
+                if not incident.is_issued:
+                    critical = incident.severity == "CRITICAL"
+                    if not critical and (left == 0 or since is not None):
+                        continue
                     incident.is_issued = True
                     left -= not critical
-            for rank, incident in enumerate([item for item in incidents if item.is_issued], start=1):
+                ranked.append(incident)
+            for rank, incident in enumerate(ranked, start=1):
                 incident.rank = rank
 
 
@@ -303,51 +315,3 @@ def severity_of(at_stake: float, policy: AnomalyPolicy) -> str:
 def severity_bars(policy: AnomalyPolicy) -> tuple[float, float, float]:
     """From which multiples of T a day each severity but the lowest is."""
     return policy.medium, policy.high, policy.critical
-
-
-def silences_of(panel: Panel, feedback: pl.DataFrame, policy: AnomalyPolicy) -> list[Silence]:
-    """What must not be issued again, from INCIDENT_FEEDBACK: EXPECTED and FALSE_ALARM."""
-    told = feedback.filter(pl.col("feedback").is_in(["EXPECTED", "FALSE_ALARM"]))
-    return [
-        Silence(step, row, cause, sign, last + 1, last + policy.quiet_after_expected)
-        for step, row, cause, sign, last in _placed(panel, told)
-    ]
-
-
-def new_levels(panel: Panel, feedback: pl.DataFrame) -> dict[str, list[np.ndarray]]:
-    """Metric -> per step the day after an incident that people called the new normal, or -1."""
-    told = feedback.filter(pl.col("feedback") == "NEW_NORMAL")
-    days = {metric: [np.full(step.height, -1) for step in panel.steps] for metric in CAUSES}
-    for root_step, root_row, cause, _, last in _placed(panel, told):
-        inside = [np.zeros(step.height, dtype=bool) for step in panel.steps]
-        inside[root_step][root_row] = True
-        for index in range(root_step + 1, len(panel.steps)):
-            inside[index] = inside[index - 1][panel.steps[index].parent.index]
-        for metric, of in CAUSES.items():
-            if of == cause:
-                for index, below in enumerate(inside):
-                    days[metric][index][below] = last + 1
-    return days
-
-
-def _placed(panel: Panel, feedback: pl.DataFrame) -> list[tuple[int, int, str, int, int]]:
-    """(step, row, cause, sign, last day) of each incident whose entity is in the panel."""
-    found: list[tuple[int, int, str, int, int]] = []
-    for index, step in enumerate(panel.steps):
-        rows = step.keys.select("config_id", "entity_id", row=pl.int_range(pl.len()))
-        placed = feedback.filter(pl.col("entity_type") == step.name).join(rows, on=["config_id", "entity_id"])
-        for row, kind, last in placed.select("row", "kind", "last_date").iter_rows():
-            cause, sign = cause_of(kind)
-            found.append((index, row, cause, sign, panel.day(last)))
-    return found
-
-
-def cause_of(kind: str) -> tuple[str, int]:
-    """The cause and sign that a kind of incident is of."""
-    if kind in ("ZERO_SPEND", "SPEND_DROP"):
-        return "spend", -1
-    if kind in ("TRACKING_BREAK", "LEADS_DROP"):
-        return "leads", -1
-    metric, _, move = kind.lower().partition("_")
-    sign = 1 if move == "spike" else -1
-    return CAUSES.get(metric, metric), -sign if metric == "cpl" else sign

@@ -207,6 +207,8 @@ def _states(
         for back in range(1, RECENT_DAYS):
             recently[:, back:] |= on_day[:, :-back]
         active = history.is_active(on_day, recently, above, level.parent)
+        if above is not None:  # whatever its own status still says, nothing runs below what is paused
+            active &= level.parent.spread(above)
         before = np.concatenate([active[:, :1], active[:, :-1]], axis=1)
         live.append(active & before)
         turned.append((active != before) | _launched(on_day))

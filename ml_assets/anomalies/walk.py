@@ -107,8 +107,10 @@ def _days(
     new_normal_days: int,
     apply: Callable[..., Iterator[list[Tested]]],
 ) -> Iterator[tuple[int, Day]]:
+    # Of today's run of days without spend nothing counts: what stopped stays judged, what rests does not.
+    rested = [values.copy() for values in zeros]
     for day in range(panel.days):
-        judge = partial(_pass, panel=panel, day=day, zeros=zeros, new_normal_days=new_normal_days)
+        judge = partial(_pass, panel=panel, day=day, zeros=rested, new_normal_days=new_normal_days)
         told = {
             learner.metric.name: tests
             for learner, tests in zip(learners, apply(judge, learners), strict=True)
@@ -116,6 +118,7 @@ def _days(
         for index, step in enumerate(panel.steps):
             silent = step.figures["spend"][:, day] <= 0
             zeros[index] += step.is_live[:, day] * (silent - zeros[index] / ZERO_WINDOW)
+            rested[index][~silent] = zeros[index][~silent]
         if day >= first:
             yield day, told
 
