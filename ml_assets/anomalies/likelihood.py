@@ -21,8 +21,11 @@ EXACT_FROM = 2.0
 NOTHING = -6.0
 """Log deviation of a figure that is zero."""
 
-MOST_GAIN, MOST_EVIDENCE = 6.0, 10.0
-"""Evidence one day can add, and all there is to gather."""
+MOST_GAIN, MOST_EVIDENCE = 6.0, 16.0
+"""Evidence one day can add, and all there is to gather: enough for the tests of a large account."""
+
+KEPT_EVIDENCE = 10.0
+"""Evidence left of more on the first day that speaks against it, so that what is over is soon forgotten."""
 
 BAND = -ndtri(0.005)
 """Standard deviations of the band of 99 %."""
@@ -117,7 +120,8 @@ def _negative_binomial_tail(count: FloatArray, mean: FloatArray, dispersion: Flo
     size = mean / (dispersion - 1.0)
     success = 1.0 / dispersion
     low = betainc(size, count + 1.0, success)
-    high = np.where(count > 0, 1.0 - betainc(size, np.maximum(count, 1.0), success), 1.0)
+    # The tail itself and not one minus the rest of it, of which nothing is left far out.
+    high = np.where(count > 0, betainc(np.maximum(count, 1.0), size, 1.0 - success), 1.0)
     return np.minimum(2.0 * np.minimum(low, high), 1.0)
 
 
@@ -140,7 +144,8 @@ class Evidence:
             else:
                 gain = (told.observed * shift - told.expected * np.expm1(shift)) / variance
             gain = np.where(told.is_tested, np.clip(gain, -MOST_GAIN, MOST_GAIN), 0.0)
-            self.total[:, side] = np.clip(self.total[:, side] + gain, 0.0, MOST_EVIDENCE)
+            most = np.where(gain < 0, KEPT_EVIDENCE, MOST_EVIDENCE)
+            self.total[:, side] = np.clip(np.minimum(self.total[:, side], most) + gain, 0.0, MOST_EVIDENCE)
             # Evidence of days gone by alone is none of today.
             gathered = np.where(told.is_tested & (gain > 0), np.exp(-self.total[:, side]), 1.0)
             np.minimum(told.p_value, gathered, out=told.p_value)
