@@ -60,9 +60,11 @@ def level_days(metrics: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     `known_at`), timezone and ends_at (when the day ended there).
     """
     own = pl.col("delivered_level") == pl.col("entity_type")
-    return _with_end(
-        # Plain columns first: sums of expressions within groups take several times as long.
-        metrics.select(
+    days = (
+        # Plain columns first: sums of expressions within groups take several times as long; so does this
+        # in memory, where there are millions of rows.
+        metrics.lazy()
+        .select(
             *_LEVEL_DAY,
             "known_at",
             is_own=own,
@@ -72,10 +74,12 @@ def level_days(metrics: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
         )
         .group_by(_LEVEL_DAY)
         .agg(pl.col("is_own").max(), pl.col("micros", "leads").sum(), read_at=pl.col("known_at").max())
+        .sort(_LEVEL_DAY)
         .with_columns(spend=pl.col("micros") / MICROS)
-        .drop("micros"),
-        accounts,
+        .drop("micros")
+        .collect(engine="streaming")
     )
+    return _with_end(days, accounts)
 
 
 def _with_end(days: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:

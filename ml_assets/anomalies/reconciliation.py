@@ -77,9 +77,10 @@ def reconcile(
 
 def _gaps(metrics: pl.DataFrame, level: EntityType, child: EntityType) -> pl.DataFrame:
     """Per parent and day: own figure, the children's, their difference and the larger, as integers."""
-    below = metrics.filter(pl.col("entity_type") == child.value).select(_ACCOUNT_DAY).unique()
-    rows = metrics.filter(pl.col("entity_type") == level.value).join(below, on=_ACCOUNT_DAY, how="semi")
     is_own = pl.col("delivered_level") == level.value
+    rows = metrics.lazy().filter(pl.col("entity_type") == level.value)
+    below = metrics.lazy().filter(pl.col("entity_type") == child.value).select(_ACCOUNT_DAY).unique()
+    own_days = rows.filter(is_own).select(_ACCOUNT_DAY).unique()
     expressions: list[pl.Expr] = []
     for figure, unit in UNITS.items():
         value = _whole(pl.col(figure), unit)
@@ -91,10 +92,8 @@ def _gaps(metrics: pl.DataFrame, level: EntityType, child: EntityType) -> pl.Dat
             pl.col(f"residual_{figure}").is_not_null().alias(f"both_{figure}"),
         ]
     return (
-        rows.select(
-            *_ACCOUNT_DAY, "entity_type", "entity_id", "parent_id", is_own.alias("is_own"), *expressions
-        )
-        .filter(pl.col("is_own").any().over(_ACCOUNT_DAY))
+        rows.join(own_days.join(below, on=_ACCOUNT_DAY), on=_ACCOUNT_DAY, how="semi", maintain_order="left")
+        .select(*_ACCOUNT_DAY, "entity_type", "entity_id", "parent_id", is_own.alias("is_own"), *expressions)
         .with_columns(
             *(
                 (pl.col(f"own_{figure}") - pl.col(f"children_{figure}")).alias(f"gap_{figure}")
@@ -105,6 +104,7 @@ def _gaps(metrics: pl.DataFrame, level: EntityType, child: EntityType) -> pl.Dat
                 for figure in UNITS
             ),
         )
+        .collect(engine="streaming")
     )
 
 
