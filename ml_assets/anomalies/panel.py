@@ -19,7 +19,7 @@ from ml_assets.anomalies.inputs import AnomalyInputs
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.features.estimates import grid_for
 from ml_assets.features.goals import entity_goals
-from ml_assets.features.grid import FloatArray, Groups, IntArray, LevelGrid, TreeGrid, as_known_then
+from ml_assets.features.grid import GRID_COLUMNS, FloatArray, Groups, IntArray, LevelGrid, TreeGrid, as_known_then
 from ml_assets.features.history import LevelHistory, level_history
 from ml_assets.features.inputs import FeatureInputs
 from ml_assets.features.maturity import learn_maturity
@@ -115,7 +115,13 @@ def build_panel(
     """The panel of the days [start, end]; `unjudged` names (config_id, entity_type, date) to leave out."""
     figures = inputs.figures
     dates = [start + dt.timedelta(days=offset) for offset in range((end - start).days + 1)]
-    metrics = figures.metrics.filter(pl.col("date").is_between(start, end))
+    # Only what the grid reads: a copy of all columns would be the largest thing in memory.
+    metrics = (
+        figures.metrics.lazy()
+        .select(*GRID_COLUMNS, "entity_type", "known_at")
+        .filter(pl.col("date").is_between(start, end))
+        .collect()
+    )
     bounded = replace(figures, metrics=metrics)
     tree = grid_for(bounded, EntityType.AD, [start, end])
     tree = as_known_then(tree, inputs.revisions, len(dates))
@@ -243,18 +249,18 @@ def _shocks(
     the siblings, who take up what a paused one leaves.
     """
     upward: list[np.ndarray] = []
-    shifted: np.ndarray | None = None
+    shifted = np.zeros_like(jumps[-1])
     for index in reversed(range(len(levels))):
         level = levels[index]
         own = jumps[index] ** 2 + np.where(jumps[index] != 0, np.float32(BUDGET_DOUBT**2), np.float32(0))
         own += turned[index]
-        if shifted is not None:
-            own += shifted
-        upward.insert(0, own)
+        upward.insert(0, own + shifted)
         share = _share_before(level, levels[index - 1] if index else None)
         moved = np.where(turned[index], share, share * np.abs(np.expm1(jumps[index])))
         doubt = np.log1p(-np.minimum(moved, MOST_SHARE)) ** 2
-        shifted = level.parent.total(np.where(moved > 0, doubt, 0.0)).astype(np.float32)
+        # What was edited further below moves this one, and with it those above, by its share once more.
+        doubt = np.where(moved > 0, doubt, 0.0) + share**2 * np.minimum(shifted, 1.0)
+        shifted = level.parent.total(doubt).astype(np.float32)
     found: list[np.ndarray] = []
     for index, level in enumerate(levels):
         total = upward[index]
@@ -335,8 +341,7 @@ def _account_step(tree: TreeGrid, campaigns: Step, judged: dict[str, BoolArray])
         out=np.full(total.shape, np.nan),
         where=total > 0,
     )
-    spend = _week_before(campaigns.figures["spend"])
-    share = spend / np.maximum(groups.total(spend), 1e-9)[groups.index]
+    share = _share_before(tree.levels[EntityType.CAMPAIGN], None)
     accounts = tree.accounts
     return Step(
         name=ACCOUNT,

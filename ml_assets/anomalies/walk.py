@@ -174,9 +174,10 @@ def _judge_and_learn(
             left_out &= ~settled
         running = panel.share[step.account, day] < 1.0
         learnt = where & ~left_out & ~running & np.isfinite(model.level) & np.isfinite(seen.observed)
-        _learn(learner, index, forecast, tested, error, variance, seen, learnt)
+        usual = learnt & ~settled  # how far days vary is not learnt from the first one of a new level
+        _learn(learner, index, forecast, tested, error, variance, seen, learnt, usual)
         if index == 0:
-            _learn_weekday(learner, panel, day, tested, learnt)
+            _learn_weekday(learner, panel, day, tested, usual)
         if metric is SPEND:
             with np.errstate(divide="ignore"):
                 own = np.log(seen.observed) - learner.profile.effect[step.account, weekday]
@@ -242,20 +243,21 @@ def _learn(
     variance: FloatArray,
     seen: _Seen,
     learnt: np.ndarray,
+    usual: np.ndarray,
 ) -> None:
     metric, model = learner.metric, learner.levels[index]
-    prior = np.maximum(forecast.variance, 1e-9)
+    prior = np.maximum(model.variance, 1e-9)  # more than was forecast with where a new level has settled
     if not metric.is_count:
         learnt = learnt & (seen.observed > 0)
         noise = metric.noise + seen.extra_noise
-        model.learn_scale(learnt & tested.is_tested, error**2 / variance, np.ones_like(error))
+        model.learn_scale(usual & tested.is_tested, error**2 / variance, np.ones_like(error))
         log = model.level + np.where(learnt, prior / (prior + noise) * error, 0.0)
         model.update(learnt, log, prior * noise / (prior + noise))
         return
     # Young entities are not tested, but learnt from: their expectation is made here.
     mean = np.where(np.isfinite(tested.expected), tested.expected, np.exp(forecast.log) * seen.exposure)
     mean = np.maximum(np.nan_to_num(mean), 1e-9)
-    enough = learnt & tested.is_tested & (mean >= LEAST_COUNT)
+    enough = usual & tested.is_tested & (mean >= LEAST_COUNT)
     size = mean * (1.0 + mean * (forecast.variance + seen.extra_noise))
     model.learn_scale(enough, np.nan_to_num((seen.observed - mean) ** 2 / size), np.ones_like(mean))
     dispersion = np.maximum(forecast.scale, 1.0) * (1.0 + mean * seen.extra_noise)
