@@ -19,7 +19,15 @@ from ml_assets.anomalies.inputs import AnomalyInputs
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.features.estimates import grid_for
 from ml_assets.features.goals import entity_goals
-from ml_assets.features.grid import GRID_COLUMNS, FloatArray, Groups, IntArray, LevelGrid, TreeGrid, as_known_then
+from ml_assets.features.grid import (
+    GRID_COLUMNS,
+    FloatArray,
+    Groups,
+    IntArray,
+    LevelGrid,
+    TreeGrid,
+    as_known_then,
+)
 from ml_assets.features.history import LevelHistory, level_history
 from ml_assets.features.inputs import FeatureInputs
 from ml_assets.features.maturity import learn_maturity
