@@ -20,7 +20,8 @@ NEW_ENTITY_VARIANCE = 0.4**2
 """Of the log rate of a new entity around its parent's."""
 
 WEEKDAY_VARIANCE = 0.1**2
-"""Of the log effect of a weekday around none, until the account shows its own."""
+SPEND_WEEKDAY_VARIANCE = 0.2**2
+"""Of the log effect of a weekday around none, until the account shows its own; of spend people decide."""
 
 SCALE_DECAY = 0.97
 SCALE_PRIOR_ENTITY = 10.0
@@ -34,8 +35,8 @@ MOST_SQUARE = 12.0
 LEAST_COUNT = 0.5
 """Expected count from which a day counts for the scale."""
 
-WINSOR = 0.3
-"""Log deviation of an account's day up to which it counts for the weekday profile."""
+WINSOR = 3.0
+"""Deviations of such effects up to which an account's day counts for them."""
 
 OLD_LEVEL = 1.0
 """Variance at which a level is as good as forgotten."""
@@ -175,6 +176,8 @@ class WeekdayProfile:
 
     accounts: int
     season: int = 7
+    variance: float = WEEKDAY_VARIANCE
+    """Of an effect before it is learnt."""
     effect: FloatArray = field(init=False)
     seen: FloatArray = field(init=False)
 
@@ -184,8 +187,9 @@ class WeekdayProfile:
 
     def learn(self, weekday: int, error: FloatArray, variance: FloatArray, where: np.ndarray) -> None:
         """An account's day was off by `error` in logs, with `variance`; (accounts,)."""
-        gain = 1.0 / (self.seen[:, weekday] + 1.0 + variance / WEEKDAY_VARIANCE)
-        step = np.where(where, gain * np.clip(error, -WINSOR, WINSOR), 0.0)
+        gain = 1.0 / (self.seen[:, weekday] + 1.0 + variance / self.variance)
+        most = WINSOR * np.sqrt(self.variance)
+        step = np.where(where, gain * np.clip(error, -most, most), 0.0)
         self.effect[:, weekday] += step
         self.effect -= step[:, None] / self.season
         self.seen[:, weekday] += where

@@ -14,6 +14,8 @@ from ml_assets.anomalies.expectation import (
     NEW_ENTITY_VARIANCE,
     OLD_LEVEL,
     SPEND,
+    SPEND_WEEKDAY_VARIANCE,
+    WEEKDAY_VARIANCE,
     Forecast,
     LevelModel,
     Metric,
@@ -85,7 +87,10 @@ def walk(
             metric=metric,
             levels=[LevelModel(metric, step.account, panel.accounts.height) for step in panel.steps],
             evidence=[Evidence(metric, step.height) for step in panel.steps],
-            profile=WeekdayProfile(panel.accounts.height),
+            profile=WeekdayProfile(
+                panel.accounts.height,
+                variance=SPEND_WEEKDAY_VARIANCE if metric is SPEND else WEEKDAY_VARIANCE,
+            ),
             flagged_days=[np.zeros(step.height, dtype=np.int64) for step in panel.steps],
             relevel=None if relevel is None else relevel.get(metric.name),
         )
