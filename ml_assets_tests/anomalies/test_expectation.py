@@ -1,4 +1,4 @@
-"""What a figure should be given its past: against a textbook filter, and what scale and weekdays it learns."""
+"""What is expected of a figure: against a textbook filter, and what scale and weekdays are learnt."""
 
 from dataclasses import replace
 
