@@ -21,6 +21,9 @@ SEED = 7
 
 HISTORY_DAYS = 120
 
+INCIDENTS = 10
+"""Injected ones, in the last 60 days; the last of them, dear impressions of a campaign, still runs."""
+
 
 def demo(
     data: Annotated[
@@ -72,7 +75,9 @@ def _load_synthetic(engine: "sa.Engine") -> int:
     from ml_assets.storage.accounts import add_account, find_account
     from ml_assets.storage.writes import store_delivery
 
-    config = SyntheticConfig(seed=SEED, days=HISTORY_DAYS, name="Demo account (synthetic)")
+    config = SyntheticConfig(
+        seed=SEED, days=HISTORY_DAYS, incidents=INCIDENTS, name="Demo account (synthetic)"
+    )
     source = SyntheticSource(replace(config, end=_last_synced_day(config)))
     with engine.begin() as connection:
         config_id = find_account(connection, source.account().account_id)
@@ -83,10 +88,11 @@ def _load_synthetic(engine: "sa.Engine") -> int:
             f"Making {config.name}: {config.campaigns} campaigns, {config.adsets} adsets, {config.ads} ads, "
             f"{source.config.first_day} to {source.config.last_day} ..."
         )
-        stored = {"kind": "synthetic", "seed": SEED, "days": HISTORY_DAYS, "name": config.name}
-        config_id = add_account(
-            connection, source.account(), {**stored, "end": source.config.last_day.isoformat()}
-        )
+        stored = {
+            "kind": "synthetic", "seed": SEED, "days": HISTORY_DAYS, "incidents": INCIDENTS,
+            "name": config.name, "end": source.config.last_day.isoformat(),
+        }  # fmt: skip
+        config_id = add_account(connection, source.account(), stored)
         known_at = source.last_sync
         figures = source.insights(LEVELS, source.config.first_day, source.config.last_day, known_at)
         delivery = replace(source.entities(known_at), insights=figures.insights)

@@ -7,11 +7,12 @@ import polars as pl
 
 from ml_assets.anomalies.frames import SEVERITIES
 from ml_assets.defs.keys import RunKeys
-from ml_assets.defs.metadata import FIGURE_DECIMALS, markdown_table
+from ml_assets.defs.metadata import markdown_table
 from ml_assets.defs.scope import MAX_NAMED
 from ml_assets.entities import EntityType
 from ml_assets.features.inputs import FeatureInputs
 from ml_assets.report.incident_plot import incident_plot_markdown
+from ml_assets.report.incidents import SHORT
 from ml_assets.storage.incident_days import roots_of
 
 SHOWN = 20
@@ -25,6 +26,7 @@ FEW_PARTITIONS = 3
 second, and its picture stands in the event log."""
 
 PLOTTED_DATES = 3
+MONEY_DECIMALS = 2
 
 Metadata = dict[tuple[str, dt.date], dict[str, dg.MetadataValue]]
 
@@ -93,7 +95,7 @@ def _figures(rows: pl.DataFrame, date: dt.date) -> dict[str, dg.MetadataValue]:
     money = rows.filter(is_issued)["money"].fill_nan(None).sum()
     return {
         **{name: dg.MetadataValue.int(count) for name, count in counts.items()},
-        "money_of_issued": dg.MetadataValue.float(round(float(money), FIGURE_DECIMALS)),
+        "money_of_issued": dg.MetadataValue.float(round(float(money), MONEY_DECIMALS)),
     }
 
 
@@ -106,9 +108,9 @@ def _issued(rows: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
             *(["account"] if accounts.height > 1 else []),
             "severity",
             pl.col("description").alias("what happened"),
-            pl.col("onset_date").alias("since"),
             "money",
             "status",
+            pl.col("incident_id").str.head(SHORT).alias("incident"),
         )
     )
 

@@ -153,9 +153,11 @@ def read_report(
     day = date or newest
     tiers = read_table(connection, MLClassification, day, day, levels, config_ids)
     if tiers.is_empty():
+        is_past = day < dt.datetime.now(dt.UTC).date()
+        makes_them = f" `ml-assets run --from {day} --to {day}` makes them." if is_past else ""
         raise UsageError(
-            f"{account['name']} has no classifications for {day}; there are some from {first} to {newest}. "
-            f"`ml-assets run --from {day} --to {day}` makes them."
+            f"{account['name']} has no classifications for {day}; there are some from {first} to {newest}."
+            f"{makes_them}"
         )
     features = read_table(connection, MLFeatures, day, day, levels, config_ids)
     names = read_entities(connection, LEVELS, config_ids).select(

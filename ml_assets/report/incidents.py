@@ -1,4 +1,4 @@
-"""The open incidents of an account on a date, and how incidents are drawn for a terminal or a pipe."""
+"""The open and lately closed incidents of an account on a date, and how they are drawn in text."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from ml_assets.anomalies.attribution import read_attribution, read_series
 from ml_assets.anomalies.frames import ACCOUNT
 from ml_assets.entities import EntityType
 from ml_assets.report import text
-from ml_assets.storage.incidents import read_open_incidents
+from ml_assets.storage.incidents import read_closed_incidents, read_open_incidents
 
 SEVERITY_STYLES = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow", "LOW": "dim"}
 
@@ -24,6 +24,11 @@ SHORT = 8
 
 NOT_NEWS = ("EXPECTED", "FALSE_ALARM", "NEW_NORMAL")
 """Answers after which an incident need not be shown again."""
+
+CLOSED_DAYS = 14
+"""Days for which an incident that is over is told where none is open."""
+
+CLOSED_SHOWN = 3
 
 BARS = "▁▂▃▄▅▆▇█"
 ONSET_MARK = "┊"
@@ -44,11 +49,19 @@ class OpenIncidents:
     """The incidents of an account that are open on a date, as `read_open_incidents` gives them."""
 
     rows: pl.DataFrame
+    closed: pl.DataFrame
+    """Those that ended in the last `CLOSED_DAYS` days, as `read_closed_incidents` gives them."""
 
     @property
     def issued(self) -> pl.DataFrame:
         """What a person is told of: issued, and not yet answered with what makes it no news."""
         return self.rows.filter("is_issued", ~self._is_answered())
+
+    @property
+    def lately_closed(self) -> pl.DataFrame:
+        """The same of those that are over, the last one first; without those that became part of another."""
+        is_merged = read_attribution(self.closed)["merged_into"].is_not_null()
+        return self.closed.filter("is_issued", ~self._is_answered(), ~is_merged)
 
     @property
     def answered(self) -> int:
@@ -67,23 +80,50 @@ class OpenIncidents:
 def read_account_incidents(
     connection: sa.Connection, config_id: int, date: dt.date, levels: Sequence[EntityType]
 ) -> OpenIncidents:
-    """The incidents of an account that were open on `date`, rooted at these levels or at the account."""
-    rows = read_open_incidents(connection, [config_id], date)
-    roots = [ACCOUNT, *(level.value for level in levels)]
-    return OpenIncidents(rows.filter(pl.col("entity_type").is_in(roots)))
+    """The incidents of an account that were open on `date`, and those that had ended lately.
+
+    Rooted at these levels or at the account.
+    """
+    since = date - dt.timedelta(days=CLOSED_DAYS - 1)
+    is_asked = pl.col("entity_type").is_in([ACCOUNT, *(level.value for level in levels)])
+    return OpenIncidents(
+        read_open_incidents(connection, [config_id], date).filter(is_asked),
+        read_closed_incidents(connection, [config_id], since, date).filter(is_asked),
+    )
 
 
 def draw_open_incidents(incidents: OpenIncidents, console: Console, *, top: int) -> None:
-    """Print what is open, most pressing first, and how much else there is."""
+    """Print what is open, most pressing first, else what is over lately, and how much else there is."""
     issued = incidents.issued
     console.print()
     heading = "Open incidents, most pressing first" if issued.height else "Open incidents: none"
     console.print(Text(heading, style="bold"))
     if issued.height:
         draw_incidents(issued.head(top), console)
+    elif incidents.lately_closed.height:
+        _draw_closed(incidents.lately_closed, console)
     more = list(_more(incidents, max(0, issued.height - top)))
     if more:
         console.print(Text(f"{', '.join(more)}; `ml-assets incidents list --all` shows them.", style="dim"))
+
+
+def _draw_closed(rows: pl.DataFrame, console: Console) -> None:
+    """Print the last incidents that are over: severity, and the sentence with its money and its end."""
+    shown = rows.head(CLOSED_SHOWN)
+    text_of = f"{shown.height} of {rows.height}" if rows.height > shown.height else f"{rows.height}"
+    console.print(Text(f"Over in the last {CLOSED_DAYS} days ({text_of}):", style="dim"))
+    table = Table(box=None, show_header=False, pad_edge=False, width=min(console.width, text.MAX_WIDTH))
+    table.add_column("severity", no_wrap=True)
+    table.add_column("what happened", ratio=1, overflow="fold")
+    for row in shown.to_dicts():
+        table.add_row(Text((row["severity"] or text.DASH).lower(), style="dim"), Text(_sentence(row)))
+    console.print(table)
+    if rows.height > shown.height:
+        console.print(Text("`ml-assets incidents list --status closed` shows all.", style="dim"))
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    return text.clean(row["description"], f"{row['kind']} of {row['entity_type']} {row['entity_id']}")
 
 
 def draw_incidents(rows: pl.DataFrame, console: Console) -> None:
@@ -97,9 +137,7 @@ def draw_incidents(rows: pl.DataFrame, console: Console) -> None:
     documents = read_attribution(rows).select("metric", days=pl.col("series").list.len())
     for row, document, line in zip(rows.to_dicts(), documents.to_dicts(), lines, strict=True):
         style = SEVERITY_STYLES.get(row["severity"] or "", "")
-        cell = Text(
-            text.clean(row["description"], f"{row['kind']} of {row['entity_type']} {row['entity_id']}")
-        )
+        cell = Text(_sentence(row))
         cell.append("\n")
         before, mark, after = line.partition(ONSET_MARK)
         cell.append(before, style="dim")

@@ -11,7 +11,8 @@ from ml_assets.frames import INSIGHTS, KEY, LEAD_DEVELOPMENT, LEAD_REVISIONS, co
 from ml_assets.local_days import local_date, zones_of
 from ml_assets.storage.bulk import fetch
 from ml_assets.storage.keys import table_of
-from ml_assets.storage.reads import as_utc, read_accounts, read_insight_versions
+from ml_assets.storage.moments import INSIGHT_KEY, moment_text
+from ml_assets.storage.reads import as_utc, insight_range, read_accounts, read_insight_versions
 from ml_assets.storage.tables import AdsInsight
 
 MAX_FIRST_AGE_DAYS = 3
@@ -26,6 +27,9 @@ CUTOFF = dt.timedelta(hours=12)
 The daily readings and the daily runs lie before it. At midnight itself the figures of the evening are not
 there yet, so nobody decides then.
 """
+
+NEVER_READ = -1
+"""Stands for the leads before the first version of a day."""
 
 _COLUMNS = ("config_id", "entity_type", "entity_id", "date", "known_at", "leads")
 
@@ -89,11 +93,39 @@ def read_lead_revisions(
     config_ids: Sequence[int] | None,
     entities: pl.DataFrame,
 ) -> pl.DataFrame:
-    """What came in late, or was taken back, of the leads of days [start, end], in LEAD_REVISIONS."""
-    versions = read_insight_versions(
-        connection, start, end, LEVELS, config_ids, window_days=1, columns=_COLUMNS
-    )
+    """What came in late, or was taken back, of the leads of days [start, end], in LEAD_REVISIONS.
+
+    Only versions that changed the leads leave the database: an account that is read by the hour has dozens of
+    versions of each day.
+    """
+    versions = _read_lead_changes(connection, start, end, config_ids)
     return lead_revisions(versions, read_accounts(connection, config_ids, active_only=False), entities)
+
+
+def _read_lead_changes(
+    connection: sa.Connection, start: dt.date, end: dt.date, config_ids: Sequence[int] | None
+) -> pl.DataFrame:
+    """The first version of each day's row, and those whose leads are others than those of the one before."""
+    table = table_of(AdsInsight)
+    is_postgres = connection.dialect.name == "postgresql"
+    moment = table.c.known_at if is_postgres else moment_text(table.c.known_at)
+    before = sa.func.lag(table.c.leads, 1, NEVER_READ).over(
+        # The order of `ix_ads_insights_partition`.
+        partition_by=[table.c[name] for name in INSIGHT_KEY],
+        order_by=moment,
+    )
+    followed = (
+        sa.select(*(table.c[name] for name in _COLUMNS), before.label("before"))
+        .where(*insight_range(start, end, LEVELS, config_ids, window_days=1))
+        .subquery("followed")
+    )
+    return fetch(
+        connection,
+        [followed.c[name] for name in _COLUMNS],
+        {name: INSIGHTS[name] for name in _COLUMNS},
+        source=followed,
+        where=[followed.c.leads.is_distinct_from(followed.c.before)],
+    )
 
 
 def lead_revisions(versions: pl.DataFrame, accounts: pl.DataFrame, entities: pl.DataFrame) -> pl.DataFrame:

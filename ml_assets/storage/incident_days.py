@@ -6,7 +6,7 @@ is said elsewhere, how people read them in `ml_assets.storage.incidents`.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import polars as pl
 import sqlalchemy as sa
@@ -33,6 +33,9 @@ STATE: Schema = {
 }
 """The columns of an incident that no run writes; one that has any of them is never deleted."""
 
+Retell = Callable[[pl.DataFrame], pl.DataFrame]
+"""Rows of INCIDENTS that newer figures do not show any more -> the same with `description` saying so."""
+
 _STORED: Schema = {"id": pl.String(), **INCIDENTS, **STATE}
 
 
@@ -43,14 +46,17 @@ def store_incidents(
     dates: Iterable[dt.date],
     config_ids: Sequence[int],
     entity_ids: Sequence[str] | None = None,
+    *,
+    retell: Retell | None = None,
 ) -> int:
     """Make `frame` (INCIDENTS) the days of these dates, accounts and roots, and the incidents what follows.
 
     Roots are the entities of the level (those given, where some are), with the campaigns also the accounts.
     An incident is what its newest day says; one that was open then, though its account and level have a newer
     date on which it is not found, is closed. An incident without any day left is deleted, or superseded where
-    it carries a state. What people said of an incident, and when they were told of it, stays as it is.
-    Returns the number of days written. Raises UsageError for rows outside of what is replaced.
+    it carries a state. `retell` writes the sentences of both anew; without it they stay. What people said of
+    an incident, and when they were told of it, stays as it is. Returns the number of days written. Raises
+    UsageError for rows outside of what is replaced.
     """
     rows = conform(frame, INCIDENTS, "incidents")
     days = sorted(set(dates))
@@ -66,7 +72,7 @@ def store_incidents(
     connection.execute(sa.delete(DAYS).where(*inside))
     written = insert_frame(connection, DAYS, rows.with_columns(row_ids(rows, DAYS.name)))
     touched = pl.concat([before["incident_id"], rows["incident_id"]]).unique().to_list()
-    _renew(connection, touched, roots, config_ids)
+    _renew(connection, touched, roots, config_ids, retell)
     return written
 
 
@@ -96,7 +102,11 @@ def read_incident_feedback(
 
 
 def _renew(
-    connection: sa.Connection, touched: Sequence[str], roots: Sequence[str], config_ids: Sequence[int]
+    connection: sa.Connection,
+    touched: Sequence[str],
+    roots: Sequence[str],
+    config_ids: Sequence[int],
+    retell: Retell | None,
 ) -> None:
     """Bring the incidents to what their days say: those `touched`, and those that a newer date leaves behind.
 
@@ -124,18 +134,25 @@ def _renew(
         newest, on="config_id", how="left", maintain_order="left"
     )
     is_left_behind = (pl.col("status") == "open") & (pl.col("evaluated_date") < pl.col("newest"))
-    status = pl.when(is_left_behind).then(pl.lit("closed")).otherwise("status")
-    current = found.with_columns(status.alias("status"), row_ids(found, TABLE.name)).drop("newest")
+    left_behind = found.filter(is_left_behind).with_columns(status=pl.lit("closed"))
+    current = pl.concat([found.filter(~is_left_behind), _retold(left_behind, retell)]).drop("newest")
+    current = current.with_columns(row_ids(current, TABLE.name))
     gone = stored.join(current, on="id", how="anti")
     has_state = pl.any_horizontal(pl.col(*STATE).is_not_null())
     renewed = current.join(stored.select("id", *STATE), on="id", how="left", maintain_order="left")
-    superseded = gone.filter(has_state).with_columns(status=pl.lit("superseded"))
+    superseded = _retold(gone.filter(has_state).with_columns(status=pl.lit("superseded")), retell)
     wanted_rows = pl.concat([renewed.select(_STORED.keys()), superseded.select(_STORED.keys())])
     changed = wanted_rows.join(stored, on=list(_STORED), how="anti", nulls_equal=True)
     replaced = pl.concat([changed["id"], gone.filter(~has_state)["id"]]).to_list()
     if replaced:
         connection.execute(sa.delete(TABLE).where(has_ids(connection, TABLE.c.id, replaced)))
     insert_frame(connection, TABLE, changed)
+
+
+def _retold(rows: pl.DataFrame, retell: Retell | None) -> pl.DataFrame:
+    if retell is None or rows.is_empty():
+        return rows
+    return rows.with_columns(retell(rows.select(INCIDENTS.keys()))["description"])
 
 
 def _newest_days(connection: sa.Connection, incident_ids: Sequence[str]) -> pl.DataFrame:

@@ -71,6 +71,32 @@ def read_open_incidents(
     """
     if as_of is None:
         return read_incidents(connection, config_ids, statuses=["open"])
+    rows = _as_seen_until(connection, config_ids, as_of)
+    # The account's own incidents are found with the campaigns'.
+    level = pl.col("entity_type").replace(ACCOUNT, EntityType.CAMPAIGN.value)
+    looked = pl.col("evaluated_date").max().over("config_id", level)
+    is_open = (pl.col("status") == "open") & (pl.col("evaluated_date") == looked)
+    return _most_pressing_first(rows.filter(is_open | (pl.col("evaluated_date") == as_of)))
+
+
+def read_closed_incidents(
+    connection: sa.Connection, config_ids: Sequence[int] | None, since: dt.date, as_of: dt.date
+) -> pl.DataFrame:
+    """The incidents that ended on the days [since, as_of], as `read_open_incidents` gives them on `as_of`.
+
+    The last that ended comes first, then by money.
+    """
+    rows = _as_seen_until(connection, config_ids, as_of)
+    return rows.filter(pl.col("status") == "closed", pl.col("evaluated_date") >= since).sort(
+        "config_id", "evaluated_date", "money", "incident_id",
+        descending=[False, True, True, False], nulls_last=True,
+    )  # fmt: skip
+
+
+def _as_seen_until(
+    connection: sa.Connection, config_ids: Sequence[int] | None, as_of: dt.date
+) -> pl.DataFrame:
+    """Every incident as its newest day up to `as_of` says, with what people did with it until now."""
     until = [DAYS.c.evaluated_date <= as_of]
     if config_ids is not None:
         until.append(DAYS.c.config_id.in_(list(config_ids)))
@@ -90,17 +116,12 @@ def read_open_incidents(
     ).join(TABLE, TABLE.c.incident_id == DAYS.c.incident_id)
     schema = schema_of(TABLE)
     then = [DAYS.c[name] if name in DAYS.c and name != "id" else TABLE.c[name] for name in schema]
-    rows = fetch(
+    return fetch(
         connection,
         [*then, newest.c.best_rank.is_not(None)],
         {**schema, "is_issued": pl.Boolean()},
         source=source,
     )
-    # The account's own incidents are found with the campaigns'.
-    level = pl.col("entity_type").replace(ACCOUNT, EntityType.CAMPAIGN.value)
-    looked = pl.col("evaluated_date").max().over("config_id", level)
-    is_open = (pl.col("status") == "open") & (pl.col("evaluated_date") == looked)
-    return _most_pressing_first(rows.filter(is_open | (pl.col("evaluated_date") == as_of)))
 
 
 def _most_pressing_first(rows: pl.DataFrame) -> pl.DataFrame:
@@ -128,7 +149,8 @@ def read_incident(connection: sa.Connection, incident_id: str) -> dict[str, Any]
     )
     if found.is_empty():
         raise UsageError(
-            f"There is no incident {incident_id}; `ml-assets incidents list --all` shows those there are."
+            f"There is no incident {incident_id}; `ml-assets incidents list --all --status open,closed` "
+            "shows those there are."
         )
     if found.height > 1:
         some = ", ".join(

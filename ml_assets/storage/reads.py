@@ -142,7 +142,7 @@ def read_insights(
     return _newest_insights(
         connection,
         INSIGHTS,
-        _insight_range(start, end, entity_types, config_ids, window_days),
+        insight_range(start, end, entity_types, config_ids, window_days),
         as_of,
     )
 
@@ -186,13 +186,14 @@ def _newest_insights(
     return frame.drop("_newest")
 
 
-def _insight_range(
+def insight_range(
     start: dt.date,
     end: dt.date,
     entity_types: Iterable[EntityType],
     config_ids: Sequence[int] | None,
     window_days: int | None = None,
 ) -> list[Condition]:
+    """Conditions that choose the versions of the figures of days [start, end]."""
     table = table_of(AdsInsight)
     where = [
         *_of_accounts(table, config_ids),
@@ -222,7 +223,7 @@ def read_insight_versions(
         connection,
         [table.c[name] for name in columns],
         {name: INSIGHTS[name] for name in columns},
-        where=_insight_range(start, end, entity_types, config_ids, window_days),
+        where=insight_range(start, end, entity_types, config_ids, window_days),
     )
 
 
@@ -234,7 +235,7 @@ def insight_days(
         name: INSIGHTS[name]
         for name in ("config_id", "entity_type", "entity_id", "date", "spend", "known_at")
     }
-    where = _insight_range(start, end, LEVELS, config_ids, window_days=1)
+    where = insight_range(start, end, LEVELS, config_ids, window_days=1)
     return conform(
         _newest_insights(connection, narrow, where, None)
         .group_by("config_id", "entity_type", "date")

@@ -202,6 +202,23 @@ def test_how_it_stands_is_said() -> None:
     assert provisional.endswith("; provisional, since Jun 7 is still running.")
 
 
+def test_what_newer_figures_do_not_show_is_said_to_be_no_longer_found() -> None:
+    lost = [
+        incident(status="closed"),
+        incident("ZERO_SPEND", status="closed", onset_date=TODAY - dt.timedelta(days=40)),
+        incident(status="superseded"),
+    ]
+    closed, long_closed, superseded = describe_incidents(
+        incidents(*lost), NAMES, CURRENCIES, "en", is_lost=True
+    )["description"]
+    assert "doubled from Jun 3 to Jun 7 (R$50.80 on Jun 7, expected R$25.40): about R$230 overspent" in closed
+    for text in (closed, long_closed):
+        assert text.endswith("; as the figures stand now, not found from Jun 8 on.")
+    assert superseded.endswith("; as the figures stand now, not found at all.")
+    texts = describe_incidents(incidents(*lost), NAMES, CURRENCIES, "pt-BR", is_lost=True)["description"]
+    assert texts[0].endswith("; pelos números atuais, não é encontrado a partir de 08/06.")
+
+
 def test_a_band_without_an_upper_end_has_everything_above_its_lower_one() -> None:
     day = {"date": TODAY.isoformat(), "observed": 90.0, "expected": 30.0, "lower": 12.0, "upper": None}
     before = TODAY - dt.timedelta(days=1)

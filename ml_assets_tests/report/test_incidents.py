@@ -14,6 +14,7 @@ from ml_assets.anomalies.words import describe_incidents
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.report.incidents import (
     BARS,
+    CLOSED_DAYS,
     OpenIncidents,
     draw_open_incidents,
     read_account_incidents,
@@ -77,10 +78,58 @@ def test_what_people_answered_and_what_is_below_the_fold_is_only_counted(connect
     assert "1 more issued, 1 below the fold, 1 that people have answered; `ml-assets incidents list" in last
 
 
-def test_a_calm_day_says_so(connection: sa.Connection) -> None:
-    assert shown(connection, incident(status="closed", evaluated_date=TODAY - dt.timedelta(days=1))) == (
-        "\nOpen incidents: none\n"
+def ended(days_ago: int, kind: str = "CPM_SPIKE", level: str = "adset", **other: Any) -> dict[str, Any]:
+    """An incident that was closed so many days before TODAY."""
+    date = TODAY - dt.timedelta(days=days_ago)
+    last = date - dt.timedelta(days=2)
+    return incident(
+        kind,
+        level,
+        status="closed",
+        onset_date=last,
+        last_date=last,
+        evaluated_date=date,
+        **{"alert_rank": 1, **other},
     )
+
+
+def test_a_calm_day_says_so(connection: sa.Connection) -> None:
+    text = shown(
+        connection,
+        ended(CLOSED_DAYS),
+        ended(2, "CTR_DROP", alert_rank=None),
+        ended(3, "CVR_DROP", feedback="FALSE_ALARM"),
+        ended(4, "SPEND_SPIKE", document={"merged_into": "5d1c"}),
+    )
+    assert text == "\nOpen incidents: none\n"
+
+
+def test_where_none_is_open_the_last_that_ended_are_told_with_money_and_end(
+    connection: sa.Connection,
+) -> None:
+    rows = [
+        ended(CLOSED_DAYS - 1, "CTR_DROP"),
+        ended(1, "ZERO_SPEND", "campaign"),
+        ended(5, "CVR_DROP"),
+        ended(3, "SPEND_SPIKE"),
+    ]
+    text = shown(connection, *rows)
+    assert "Open incidents: none\nOver in the last 14 days (3 of 4):" in text
+    assert "`ml-assets incidents list --status closed` shows all." in text
+    plain_text = " ".join(text.split())
+    assert "about R$230 not spent; back to normal since Jun 5." in plain_text
+    assert (
+        plain_text.index("spent nothing")
+        < plain_text.index("Spend of ad set")
+        < plain_text.index("Lead rate")
+    )
+    assert "Click-through rate" not in text
+    assert max(map(len, text.splitlines())) <= 100
+
+    with_open = shown(connection, *rows, incident("CPM_SPIKE", "ad"))
+    assert "Over in the last" not in with_open
+    only_campaigns = shown(connection, *rows, levels=[EntityType.CAMPAIGN])
+    assert "(1):" in only_campaigns
 
 
 def test_a_level_shows_its_own_incidents_and_those_of_the_account(connection: sa.Connection) -> None:

@@ -47,7 +47,7 @@ def drawn(plan: Plan, judged: pl.DataFrame | None = None) -> str:
         levels=LEVELS,
         judged=pl.DataFrame([UNDECIDED]) if judged is None else judged,
         plan=plan,
-        incidents=OpenIncidents(pl.DataFrame()),
+        incidents=OpenIncidents(pl.DataFrame(), pl.DataFrame()),
         residuals=pl.DataFrame(),
         rejected_rows=0,
     )

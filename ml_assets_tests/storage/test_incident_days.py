@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 from ml_assets.anomalies.frames import INCIDENT_FEEDBACK
+from ml_assets.anomalies.words import describe_incidents
 from ml_assets.errors import UsageError
 from ml_assets.storage.anomalies import acknowledge_incident, give_feedback
 from ml_assets.storage.incident_days import read_incident_feedback
 from ml_assets.storage.reads import read_table
 from ml_assets.storage.tables import MLIncidentDay
+from ml_assets_tests.anomalies.incidents_made import CURRENCIES
 from ml_assets_tests.storage.incidents_made import (
     AD,
     CAMPAIGN,
@@ -33,6 +35,8 @@ def connection(engine: sa.Engine) -> Iterator[sa.Connection]:
     with engine.begin() as connection:
         yield connection
 
+
+NAME_COLUMNS = ("entity_type", "entity_id", "name")
 
 ONE_LIFE: dict[int, list[dict[str, Any]]] = {
     1: [seen(1)],
@@ -87,6 +91,45 @@ def test_an_open_incident_that_a_newer_date_does_not_show_is_closed(connection: 
     assert states(connection) == {"7": ("closed", 1, 100.0), "8": ("open", 5, 100.0)}
     store(connection, [5])
     assert states(connection) == {"7": ("open", 1, 100.0)}
+
+
+def told_as_lost(rows: pl.DataFrame) -> pl.DataFrame:
+    names = pl.DataFrame(schema={"config_id": pl.Int64, **dict.fromkeys(NAME_COLUMNS, pl.String)})
+    return describe_incidents(rows, names, CURRENCIES, "en", is_lost=True)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([1, 5, 6])))
+def test_the_sentence_of_one_that_newer_dates_do_not_show_says_so(
+    connection: sa.Connection, order: tuple[int, ...]
+) -> None:
+    days = {1: [seen(1)], 5: [seen(5, onset=5, entity_id="8")], 6: [seen(6, onset=5, entity_id="8")]}
+    for number in order:
+        store(connection, [number], *days[number], retell=told_as_lost)
+    before = stored(connection)
+    gone, still = before.sort("entity_id")["description"]
+    assert gone.startswith("CPM of ad '7'")
+    assert gone.endswith(
+        "on Feb 2: about R$100 overspent; as the figures stand now, not found from Feb 3 on."
+    )
+    assert still == "Dearer since day 5, as of day 6."
+    for number in order:
+        store(connection, [number], *days[number], retell=told_as_lost)
+    assert_frame_equal(stored(connection), before)
+
+    store(connection, [5, 6], retell=told_as_lost)
+    assert stored(connection)["description"].to_list() == ["Dearer since day 1, as of day 1."]
+
+
+def test_the_sentence_of_a_superseded_one_says_so_until_it_is_found_again(connection: sa.Connection) -> None:
+    store(connection, [1], seen(1), retell=told_as_lost)
+    give_feedback(connection, stored(connection)["incident_id"].item(), "CONFIRMED", "ana")
+    for _ in range(2):
+        store(connection, [1], retell=told_as_lost)
+        row = stored(connection).row(0, named=True)
+        assert row["status"] == "superseded"
+        assert row["description"].endswith("; as the figures stand now, not found at all.")
+    store(connection, [1], seen(1), retell=told_as_lost)
+    assert stored(connection)["description"].to_list() == ["Dearer since day 1, as of day 1."]
 
 
 def test_other_accounts_and_levels_do_not_close_an_incident(connection: sa.Connection) -> None:

@@ -50,21 +50,29 @@ Said = Callable[[str], pl.Expr]
 
 
 def describe_incidents(
-    incidents: pl.DataFrame, names: pl.DataFrame, accounts: pl.DataFrame, language: str
+    incidents: pl.DataFrame,
+    names: pl.DataFrame,
+    accounts: pl.DataFrame,
+    language: str,
+    *,
+    is_lost: bool = False,
 ) -> pl.DataFrame:
     """INCIDENTS with `description` in `language`: one sentence each; rows and other columns as they are.
 
     It says what happened, since when, how much money it is about, where it comes from and how it stands.
     `names` holds config_id, entity_type, entity_id, name (an entity without one is called by its id),
-    `accounts` config_id and currency. What is not known is not said. Raises UsageError for a language there
-    are no phrases in.
+    `accounts` config_id and currency. What is not known is not said. `is_lost`: newer figures do not show
+    these any more, from a day on where they are closed, at all where they are superseded. Raises UsageError
+    for a language there are no phrases in.
     """
     words = language_of(language, LANGUAGES)
     if incidents.is_empty():
         return incidents
     facts = incident_facts(incidents, names, accounts, PARTS)
     texts, said = _texts(facts, words, incident_values(words, PARTS))
-    return incidents.with_columns(texts.select(description=_incident(words, said))["description"])
+    return incidents.with_columns(
+        texts.select(description=_incident(words, said, is_lost=is_lost))["description"]
+    )
 
 
 def describe_anomalies(
@@ -91,7 +99,7 @@ def _texts(
     return texts, lambda key: fill(language.phrases[key], places)
 
 
-def _incident(language: Language, said: Said) -> pl.Expr:
+def _incident(language: Language, said: Said, *, is_lost: bool) -> pl.Expr:
     """What happened and why: what it means; how much money and where; how it stands."""
     head = joined([joined([_what(language, said), _values(said)], " "), _cause(said)], ", ")
     hints = {
@@ -103,7 +111,18 @@ def _incident(language: Language, said: Said) -> pl.Expr:
     consequence = joined([_money(said), _where(said)], ", ")
     return sentence(
         joined(
-            [head, joined([by_value("kind", hints), consequence, external, _state(said)], "; ")],
+            [
+                head,
+                joined(
+                    [
+                        by_value("kind", hints),
+                        consequence,
+                        external,
+                        _lost(said) if is_lost else _state(said),
+                    ],
+                    "; ",
+                ),
+            ],
             ": ",
         )
     )
@@ -187,6 +206,10 @@ def _state(said: Said) -> pl.Expr:
         .when(is_closed)
         .then(pl.when(is_back).then(said("state.recovered")).otherwise(said("state.gone")))
     )
+
+
+def _lost(said: Said) -> pl.Expr:
+    return pl.when(pl.col("status") == "superseded").then(said("state.void")).otherwise(said("state.lost"))
 
 
 def _anomaly(language: Language, said: Said) -> pl.Expr:

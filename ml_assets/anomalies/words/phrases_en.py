@@ -136,6 +136,8 @@ PHRASES = {
     "state.merged": "part of a larger incident since {evaluated}",
     "state.quiet": "back in the usual range on {evaluated}, watched a little longer",
     "state.unseen": "not seen on {evaluated}, watched a little longer",
+    "state.lost": "as the figures stand now, not found from {recovered} on",
+    "state.void": "as the figures stand now, not found at all",
     "state.provisional": "provisional, since {evaluated} is still running",
     # one anomaly
     "anomaly": "{metric} {of_root} on {onset}: {observed}, expected {expected} ({lower} to {upper})",

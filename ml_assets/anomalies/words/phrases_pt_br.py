@@ -121,6 +121,8 @@ PHRASES = {
     "state.merged": "parte de um incidente maior desde {evaluated}",
     "state.quiet": "de volta à faixa habitual em {evaluated}, ainda em observação",
     "state.unseen": "não foi visto em {evaluated}, ainda em observação",
+    "state.lost": "pelos números atuais, não é encontrado a partir de {recovered}",
+    "state.void": "pelos números atuais, não é mais encontrado",
     "state.provisional": "provisório, pois {evaluated} ainda não acabou",
     "anomaly": "{metric} {of_root} em {onset}: {observed}, esperado {expected} (de {lower} a {upper})",
     "anomaly.band": "{metric} {of_root} em {onset}: {observed}, esperado {expected}",

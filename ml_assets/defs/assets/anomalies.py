@@ -9,6 +9,7 @@ import polars as pl
 
 from ml_assets.anomalies.detect import detect_anomalies
 from ml_assets.anomalies.frames import TYPES
+from ml_assets.anomalies.words import describe_incidents
 from ml_assets.defs.anomaly_inputs import read_anomaly_inputs
 from ml_assets.defs.column_docs import ANOMALIES_DOCS, ANOMALIES_STORED
 from ml_assets.defs.incident_metadata import incident_metadata, not_judged_notes
@@ -74,6 +75,10 @@ def anomalies(
         incidents = scope.rows_of(_judged(incidents, _SEEN_ON, waiting), _SEEN_ON)
         not_judged = pl.concat(level.not_judged for level in found.values())
 
+        def not_found_any_more(incidents: pl.DataFrame) -> pl.DataFrame:
+            figures = inputs.figures
+            return describe_incidents(incidents, figures.entities, figures.accounts, language, is_lost=True)
+
         def replace(
             connection: "Connection",
             frame: pl.DataFrame,
@@ -84,7 +89,9 @@ def anomalies(
         ) -> int:
             """The incidents of a level and its anomalies, in one transaction."""
             of_level = incidents.filter(pl.col("entity_type").is_in(roots_of(entity_type)))
-            store_incidents(connection, of_level, entity_type, dates, config_ids, entity_ids)
+            store_incidents(
+                connection, of_level, entity_type, dates, config_ids, entity_ids, retell=not_found_any_more
+            )
             return replace_anomalies(connection, frame, entity_type, dates, config_ids, entity_ids)
 
         table_rows = write_partitions(engine, MLAnomaly, scope, rows, _DATE, replace)
