@@ -19,6 +19,7 @@ from ml_assets.frames import UTC, Schema, conform
 from ml_assets.storage.audit import log_action
 from ml_assets.storage.bulk import fetch, has_ids, insert_frame
 from ml_assets.storage.engine import begin_writing
+from ml_assets.storage.incident_days import FEEDBACK_ACTION
 from ml_assets.storage.incidents import read_incident
 from ml_assets.storage.keys import row_ids, table_of
 from ml_assets.storage.reads import as_utc
@@ -171,7 +172,7 @@ def give_feedback(
     values: dict[str, Any] = {} if row["feedback"] == answer else {"feedback": answer}
     if note is not None and note != row["resolution_notes"]:
         values["resolution_notes"] = note
-    return _write(connection, row, "incident.feedback", values, person, moment)
+    return _write(connection, row, FEEDBACK_ACTION, values, person, moment)
 
 
 def _person(by: str) -> str:
@@ -221,6 +222,7 @@ def _write(
             "entity_id": row["entity_id"],
             "kind": row["kind"],
             "onset_date": row["onset_date"].isoformat(),
+            "last_date": row["last_date"].isoformat() if row["last_date"] else None,
             "at": at.isoformat(),
             "after": _plain(values),
             "before": _plain({name: row[name] for name in _SAID if row[name] is not None}),

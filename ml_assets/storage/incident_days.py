@@ -19,7 +19,7 @@ from ml_assets.storage.bulk import fetch, has_ids, insert_frame
 from ml_assets.storage.engine import begin_writing
 from ml_assets.storage.keys import row_ids, table_of
 from ml_assets.storage.reads import Condition, read_table
-from ml_assets.storage.tables import MLIncident, MLIncidentDay
+from ml_assets.storage.tables import MLAuditLog, MLIncident, MLIncidentDay
 
 DAYS = table_of(MLIncidentDay)
 TABLE = table_of(MLIncident)
@@ -32,6 +32,9 @@ STATE: Schema = {
     "notified_at": UTC,
 }
 """The columns of an incident that no run writes; one that has any of them is never deleted."""
+
+FEEDBACK_ACTION = "incident.feedback"
+"""What the log calls an answer."""
 
 Retell = Callable[[pl.DataFrame], pl.DataFrame]
 """Rows of INCIDENTS that newer figures do not show any more -> the same with `description` saying so."""
@@ -88,17 +91,44 @@ def read_incident_feedback(
     """What people said of the incidents that began before a day, in INCIDENT_FEEDBACK, sorted.
 
     Also of those that are superseded: what was said of them was said of what the figures then showed.
+    `last_date` is the last day that was known when it was said, whatever the incident did since: else each
+    run would learn something else from the same answer.
     """
     rows = read_table(
         connection,
         MLIncident,
         end=before - dt.timedelta(days=1),
         config_ids=config_ids,
-        columns=tuple(INCIDENT_FEEDBACK),
+        columns=("incident_id", *INCIDENT_FEEDBACK),
         where=[TABLE.c.feedback.is_not(None)],
     )
-    dated = rows.with_columns(pl.coalesce("last_date", "onset_date").alias("last_date"))
+    dated = rows.join(_said_until(connection, config_ids), on="incident_id", how="left").with_columns(
+        pl.coalesce("said_until", "last_date", "onset_date").alias("last_date")
+    )
     return conform(dated, INCIDENT_FEEDBACK).sort(pl.all())
+
+
+def _said_until(connection: sa.Connection, config_ids: Sequence[int]) -> pl.DataFrame:
+    """incident_id, said_until: the last day of each incident when it got its newest answer."""
+    log = table_of(MLAuditLog)
+    written = pl.Struct(
+        {"last_date": pl.String(), "at": pl.String(), "after": pl.Struct({"feedback": pl.String()})}
+    )
+    return (
+        fetch(
+            connection,
+            [log.c.subject, log.c.details],
+            {"incident_id": pl.String(), "details": pl.String()},
+            where=[log.c.config_id.in_(list(config_ids)), log.c.action == FEEDBACK_ACTION],
+        )
+        .with_columns(pl.col("details").str.json_decode(written))
+        .unnest("details")
+        # A note alone is no answer.
+        .filter(pl.col("after").struct.field("feedback").is_not_null())
+        .sort("at")
+        .group_by("incident_id")
+        .agg(said_until=pl.col("last_date").last().str.to_date("%Y-%m-%d"))
+    )
 
 
 def _renew(

@@ -185,6 +185,25 @@ def test_what_people_did_survives_a_re_run_and_restated_figures(
     assert not anomalies(engine)["is_alert"].any()
 
 
+@pytest.mark.parametrize("answer", ["FALSE_ALARM", "EXPECTED"])
+def test_what_people_called_no_incident_is_not_raised_on_the_next_day_however_often_it_is_run(
+    materialize: Materialize, engine: sa.Engine, account: Account, answer: str
+) -> None:
+    for back in (1, 0):
+        account.deliver_day(back, spend=80.0, impressions=4000, clicks=400, leads=20)
+    assert materialize("anomalies", day_of(1)).success
+    raised = incidents(engine).filter(pl.col("alert_rank").is_not_null())
+    assert raised.height
+    with engine.begin() as connection:
+        for incident_id in raised["incident_id"]:
+            give_feedback(connection, incident_id, answer, "ana")
+    for _ in range(2):
+        assert materialize("anomalies", day_of(0)).success
+        now = incidents(engine).filter(pl.col("evaluated_date") == day_of(0))
+        assert now.filter(pl.col("alert_rank").is_not_null()).is_empty()
+        assert not anomalies(engine).filter(pl.col("anomaly_date") == day_of(0))["is_alert"].any()
+
+
 def test_a_tracking_break_is_visible_to_the_guards_of_recommendations(
     materialize: Materialize, engine: sa.Engine, account: Account
 ) -> None:

@@ -215,6 +215,19 @@ def test_rows_outside_of_what_is_replaced_are_refused(connection: sa.Connection)
         store(connection, [1], seen(1), entity_ids=["8"])
 
 
+def test_an_answer_counts_from_the_day_that_was_known_then(connection: sa.Connection) -> None:
+    store(connection, [1], seen(1))
+    incident_id = stored(connection)["incident_id"].item()
+    give_feedback(connection, incident_id, "FALSE_ALARM", "ana", at=dt.datetime(2026, 2, 3, 9, tzinfo=dt.UTC))
+    store(connection, [2, 3], seen(2), seen(3))
+    later = dt.datetime(2026, 2, 5, 9, tzinfo=dt.UTC)
+    give_feedback(connection, incident_id, "FALSE_ALARM", "bob", "as said", at=later)
+    assert read_incident_feedback(connection, [1], day(9))["last_date"].to_list() == [day(1)]
+    give_feedback(connection, incident_id, "NEW_NORMAL", "bob", at=later + dt.timedelta(hours=1))
+    store(connection, [4], seen(4))
+    assert read_incident_feedback(connection, [1], day(9))["last_date"].to_list() == [day(3)]
+
+
 def test_feedback_is_read_for_the_days_after_an_incident_began(connection: sa.Connection) -> None:
     store(connection, [1, 2], seen(2), seen(2, onset=2, entity_id="8"), seen(2, entity_id="9"))
     by_entity = dict(stored(connection).select("entity_id", "incident_id").rows())
