@@ -32,7 +32,10 @@ def silences_of(panel: Panel, feedback: pl.DataFrame, policy: AnomalyPolicy) -> 
 
 
 def new_levels(panel: Panel, feedback: pl.DataFrame) -> dict[str, list[np.ndarray]]:
-    """Metric -> per step the day after an incident that people called the new normal, or -1."""
+    """Metric -> per step the day after an incident that people called the new normal, or -1.
+
+    It holds for the root and all below it, and for what the root is in, whose figures move with it.
+    """
     told = feedback.filter(pl.col("feedback") == "NEW_NORMAL")
     days = {metric: [np.full(step.height, -1) for step in panel.steps] for metric in CAUSES}
     for root_step, root_row, cause, _, last in _placed(panel, told):
@@ -40,6 +43,10 @@ def new_levels(panel: Panel, feedback: pl.DataFrame) -> dict[str, list[np.ndarra
         inside[root_step][root_row] = True
         for index in range(root_step + 1, len(panel.steps)):
             inside[index] = inside[index - 1][panel.steps[index].parent.index]
+        above = root_row
+        for index in range(root_step, 0, -1):
+            above = panel.steps[index].parent.index[above]
+            inside[index - 1][above] = True
         for metric, of in CAUSES.items():
             if of == cause:
                 for index, below in enumerate(inside):

@@ -50,6 +50,11 @@ class Tested:
     is_tested: np.ndarray
     is_log: bool
 
+    def call_usual(self, rows: np.ndarray) -> None:
+        """Nothing speaks against the figures of `rows`, whatever was expected."""
+        self.score[rows] = 0.0
+        self.p_value[rows] = self.day_p_value[rows] = 1.0
+
     def band(self) -> tuple[FloatArray, FloatArray]:
         """Lower and upper end of the band of 99 %, units of the numerator."""
         if self.is_log:

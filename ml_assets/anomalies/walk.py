@@ -150,8 +150,6 @@ def _judge_and_learn(
         _begin_rates(learner, index, step, seen)
         shock = step.shock[:, day] if metric is SPEND else None
         model.age(shock)
-        if learner.relevel is not None:
-            model.variance[learner.relevel[index] == day] = OLD_LEVEL
         weekday = int(panel.weekday[day])
         forecast = model.forecast(learner.profile.effect[step.account, weekday], np.zeros(step.height))
         where = seen.is_live & seen.is_there
@@ -160,6 +158,9 @@ def _judge_and_learn(
             where &= ~rests
             evidence.forget((step.shock[:, day] > EDITED) | ~seen.is_live)
         tested, error, variance = _test(metric, forecast, seen, model, where)
+        renewed = where & (seen.observed > 0)
+        renewed &= False if learner.relevel is None else learner.relevel[index] == day
+        tested.call_usual(renewed)
         evidence.add(tested, forecast, None if metric.is_count else error, variance)
         flagged = tested.is_tested & (tested.p_value <= FLAGGED)
         left_out = flagged | (tested.is_tested & (tested.day_p_value <= DOUBTED))
@@ -171,7 +172,7 @@ def _judge_and_learn(
         flagged_above = flagged
         flagged_days += left_out & where
         flagged_days[where & ~left_out] = 0
-        settled = (flagged_days >= new_normal_days) & (seen.observed > 0) & where
+        settled = renewed | ((flagged_days >= new_normal_days) & (seen.observed > 0) & where)
         if settled.any():
             model.variance[settled] = OLD_LEVEL
             evidence.forget(settled)

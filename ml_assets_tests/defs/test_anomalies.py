@@ -185,7 +185,7 @@ def test_what_people_did_survives_a_re_run_and_restated_figures(
     assert not anomalies(engine)["is_alert"].any()
 
 
-@pytest.mark.parametrize("answer", ["FALSE_ALARM", "EXPECTED"])
+@pytest.mark.parametrize("answer", ["FALSE_ALARM", "EXPECTED", "NEW_NORMAL"])
 def test_what_people_called_no_incident_is_not_raised_on_the_next_day_however_often_it_is_run(
     materialize: Materialize, engine: sa.Engine, account: Account, answer: str
 ) -> None:
