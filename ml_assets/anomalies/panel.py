@@ -17,16 +17,15 @@ from ml_assets.anomalies.calendars import is_holiday
 from ml_assets.anomalies.frames import ACCOUNT
 from ml_assets.anomalies.inputs import AnomalyInputs
 from ml_assets.entities import LEVELS, EntityType
-from ml_assets.features.estimates import grid_for
 from ml_assets.features.goals import entity_goals
 from ml_assets.features.grid import (
-    GRID_COLUMNS,
     FloatArray,
     Groups,
     IntArray,
     LevelGrid,
     TreeGrid,
     as_known_then,
+    build_grid,
 )
 from ml_assets.features.history import LevelHistory, level_history
 from ml_assets.features.inputs import FeatureInputs
@@ -123,23 +122,23 @@ def build_panel(
     """The panel of the days [start, end]; `unjudged` names (config_id, entity_type, date) to leave out."""
     figures = inputs.figures
     dates = [start + dt.timedelta(days=offset) for offset in range((end - start).days + 1)]
-    # Only what the grid reads: a copy of all columns would be the largest thing in memory.
-    metrics = (
+    tree = build_grid(
+        figures.metrics, figures.entities, figures.versions, figures.accounts, EntityType.AD, start, end
+    )
+    # Of T and of how old figures are the campaigns' rows tell: a copy of all would be the largest thing here.
+    campaigns = (
         figures.metrics.lazy()
-        .select(*GRID_COLUMNS, "entity_type", "known_at")
-        .filter(pl.col("date").is_between(start, end))
+        .filter(pl.col("entity_type") == EntityType.CAMPAIGN.value, pl.col("date").is_between(start, end))
         .collect()
     )
-    bounded = replace(figures, metrics=metrics)
-    tree = grid_for(bounded, EntityType.AD, [start, end])
     tree = as_known_then(tree, inputs.revisions, len(dates))
     at = np.arange(len(dates))
-    maturity = learn_maturity(tree, metrics, figures.development, at)
+    maturity = learn_maturity(tree, campaigns, figures.development, at)
     if tree.read_then is not None:
         maturity = maturity.read_next_morning(tree.read_then)
     goals = entity_goals(figures.entities, figures.accounts)
-    target = _targets(tree, bounded, goals, dates)
-    live, turned, jumps = _states(tree, bounded, dates)
+    target = _targets(tree, replace(figures, metrics=campaigns), goals, dates)
+    live, turned, jumps = _states(tree, figures, dates)
     shocks = _shocks(list(tree.levels.values()), turned, jumps)
     judged = _judged(tree, unjudged, inputs.running)
     steps: list[Step] = []

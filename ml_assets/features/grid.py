@@ -33,7 +33,7 @@ FIGURES = ("spend", "impressions", "clicks", "leads", "reach_bound")
 MOST_SQUARED = 46_340
 """The largest daily count whose square fits 32 bits."""
 
-GRID_COLUMNS = ("config_id", "entity_id", "parent_id", "campaign_id", "date", *FIGURES)
+_NEEDED = ("config_id", "entity_id", "parent_id", "campaign_id", "date", *FIGURES)
 
 
 @dataclass(frozen=True)
@@ -288,7 +288,8 @@ def build_grid(
     for level in lowest.path:
         here = pl.col("entity_type") == level.value
         in_range = pl.col("date").is_between(start, end)
-        rows = _runs_of_entities(_rows_where(metrics, here & in_range).select(GRID_COLUMNS))
+        rows = _rows_where(metrics.select(*_NEEDED, "entity_type"), here & in_range)
+        rows = _runs_of_entities(rows.select(_NEEDED))
         known = entities.filter(here)
         keys = (
             _universe(rows, known, once_active.filter(here))
