@@ -20,7 +20,7 @@ PART_OF_SPEND = 0.02
 """Share of an account's spend a day that stands in for T where no T is known."""
 
 LEAST_SHARE = 0.5
-"""Entities of whom less spend than so many T is expected cannot reach the gates, and are no tests.
+"""Of entities of whom less than so many T is expected the spend alone is tested: it can rise to any sum.
 
 It depends on what was expected alone, so what is left is tested at the same rate (Bourgon et al. 2010)."""
 
@@ -59,7 +59,8 @@ class Gated:
 def gate(panel: Panel, told: Day, day: int, policy: AnomalyPolicy) -> dict[str, list[Gated]]:
     """Metric -> the gates of each step."""
     units = _units(panel, day)
-    bars = _discovery_bars(panel, told, units, policy)
+    counted = _counted(told, units)
+    bars = _discovery_bars(panel, told, counted, policy)
     gated: dict[str, list[Gated]] = {}
     for metric, tests in told.items():
         gated[metric] = []
@@ -68,7 +69,7 @@ def gate(panel: Panel, told: Day, day: int, policy: AnomalyPolicy) -> dict[str, 
             ratio = _ratio(tested)
             plausible = stake.money + PLAUSIBLE * _spread(metric, tested)
             passes = (
-                tested.is_tested
+                counted[metric][index]
                 & (tested.p_value <= np.minimum(policy.p_value, bars[step.account]))
                 & (np.abs(ratio - 1.0) >= policy.least_relative)
                 & ((plausible >= policy.least_money * stake.unit) | (stake.leads >= policy.least_leads))
@@ -124,16 +125,31 @@ def _units(panel: Panel, day: int) -> list[FloatArray]:
     return found
 
 
-def _discovery_bars(panel: Panel, told: Day, units: list[FloatArray], policy: AnomalyPolicy) -> FloatArray:
+def _counted(told: Day, units: list[FloatArray]) -> dict[str, list[np.ndarray]]:
+    """Metric -> per step which entities' figures are tests of the day: (entities,)."""
+    enough = [
+        np.nan_to_num(tested.expected) >= LEAST_SHARE * unit
+        for tested, unit in zip(told["spend"], units, strict=True)
+    ]
+    return {
+        metric: [
+            tested.is_tested if metric == "spend" else tested.is_tested & there
+            for tested, there in zip(tests, enough, strict=True)
+        ]
+        for metric, tests in told.items()
+    }
+
+
+def _discovery_bars(
+    panel: Panel, told: Day, counted: dict[str, list[np.ndarray]], policy: AnomalyPolicy
+) -> FloatArray:
     """The largest p-value that Benjamini-Hochberg lets through, per account: (accounts,); 0 where none."""
     values: list[FloatArray] = []
     accounts: list[np.ndarray] = []
-    for tests in told.values():
-        for index, (step, tested) in enumerate(zip(panel.steps, tests, strict=True)):
-            expected = told["spend"][index].expected
-            counted = tested.is_tested & (np.nan_to_num(expected) >= LEAST_SHARE * units[index])
-            values.append(tested.p_value[counted])
-            accounts.append(step.account[counted])
+    for metric, tests in told.items():
+        for step, tested, is_test in zip(panel.steps, tests, counted[metric], strict=True):
+            values.append(tested.p_value[is_test])
+            accounts.append(step.account[is_test])
     p_value, account = np.concatenate(values), np.concatenate(accounts)
     tests = np.bincount(account, minlength=panel.accounts.height)
     # A value above the rate never passes, whatever its rank.

@@ -77,20 +77,26 @@ def find_roots(panel: Panel, metric: str, tests: list[Tested], gated: list[Gated
 def _descend(
     panel: Panel, tests: list[Tested], index: int, tops: IntArray, explained: list[np.ndarray]
 ) -> list[tuple[int, IntArray]]:
-    """(step, rows) of the nodes at which the search from `tops` ends; the nodes passed are `explained`."""
+    """(step, rows) of the nodes at which the search from `tops` ends; the nodes passed are `explained`.
+
+    It goes on through an only child, which stands for its parent where none below it is better.
+    """
     ends: list[tuple[int, IntArray]] = []
     nodes = tops
-    while nodes.size:
-        if index + 1 == len(panel.steps):
-            ends.append((index, nodes))
-            break
-        child = _better_child(panel, tests, index, nodes)
-        ends.append((index, nodes[child == _NOBODY]))
-        passed = nodes[child != _NOBODY]
-        explained[index][passed] = True
-        nodes = child[child != _NOBODY]
-        index += 1
-    return ends
+    names, named = np.full(tops.size, index), tops
+    while nodes.size and index + 1 < len(panel.steps):
+        child, is_only = _better_child(panel, tests, index, nodes)
+        on = child != _NOBODY
+        ends += _by_step(names[~on], named[~on])
+        explained[index][nodes[on]] = True
+        nodes, index = child[on], index + 1
+        names = np.where(is_only[on], names[on], index)
+        named = np.where(is_only[on], named[on], nodes)
+    return ends + _by_step(names, named)
+
+
+def _by_step(steps: IntArray, rows: IntArray) -> list[tuple[int, IntArray]]:
+    return [(int(step), rows[steps == step]) for step in np.unique(steps)]
 
 
 def log_errors(tested: Tested) -> tuple[FloatArray, FloatArray]:
@@ -101,8 +107,13 @@ def log_errors(tested: Tested) -> tuple[FloatArray, FloatArray]:
     return np.where(tested.is_tested, error, 0.0), np.where(tested.is_tested, spread, np.inf)
 
 
-def _better_child(panel: Panel, tests: list[Tested], index: int, nodes: IntArray) -> IntArray:
-    """The child of each node that explains its change better than all moving together, or `_NOBODY`.
+def _better_child(
+    panel: Panel, tests: list[Tested], index: int, nodes: IntArray
+) -> tuple[IntArray, np.ndarray]:
+    """The child of each node to go on with, or `_NOBODY`, and whether it is an only one: (nodes,) each.
+
+    It is the one that explains the node's change better than all moving together, or below campaigns the only
+    one that is tested.
 
     Two accounts of the change are weighed by their squared standardised errors: every child moved as the
     node did, or one child moved as it did and the others not at all.
@@ -131,8 +142,10 @@ def _better_child(panel: Panel, tests: list[Tested], index: int, nodes: IntArray
     change = child_test.observed[rows] - child_test.expected[rows]
     whole = parent.observed[nodes] - parent.expected[nodes]
     carries[has] = change[best[has]] / np.where(whole[has] == 0, np.nan, whole[has])
-    descend = has & (children > 1) & (alone + penalty < cost) & (np.nan_to_num(carries) >= CARRIES)
-    return np.where(descend, rows[np.maximum(best, 0)] if rows.size else _NOBODY, _NOBODY)
+    is_only = (children == 1) & (index > 0)
+    is_better = (children > 1) & (alone + penalty < cost)
+    descend = has & (is_better | is_only) & (np.nan_to_num(carries) >= CARRIES)
+    return np.where(descend, rows[np.maximum(best, 0)] if rows.size else _NOBODY, _NOBODY), is_only
 
 
 def _bounded_ratio(tested: Tested) -> FloatArray:
