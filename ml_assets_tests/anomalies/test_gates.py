@@ -229,16 +229,13 @@ def test_one_account_does_not_make_another_one_surer() -> None:
 
 
 def test_rates_of_entities_of_whom_next_to_nothing_is_expected_are_no_tests() -> None:
-    panel, days = followed(CALM)
-    told, day = days[-1].told, days[-1].day
-    tests = sum(int(tested.is_tested.sum()) for steps in told.values() for tested in steps)
     tiny = [Change("spend", f"c{c}s{s}a2", 0.001, DAYS - 1) for c in (1, 2, 3) for s in (1, 2)]
-    judged = changed(*tiny)
-    flat(judged.panel, judged.told, {"c1": 0.05 / tests})
-    gated = gate(judged.panel, judged.told, judged.day.day, AnomalyPolicy(p_value=1.0))
-    assert stopped(judged.panel, gated) == {"c1"}
-    flat(panel, told, {"c1": 0.05 / tests * 1.01})
-    assert stopped(panel, gate(panel, told, day, AnomalyPolicy(p_value=1.0))) == set()
+    judged = changed(*tiny, cpm=0.1)  # they are seen and clicked all the same
+    tests = sum(int(tested.is_tested.sum()) for steps in judged.told.values() for tested in steps)
+    few = AnomalyPolicy(p_value=1.0)
+    for left_out, who in ((12, {"c1"}), (len(tiny) * 4 + 1, set())):  # all rates of the six are
+        flat(judged.panel, judged.told, {"c1": 0.05 / (tests - left_out)})
+        assert stopped(judged.panel, gate(judged.panel, judged.told, judged.day.day, few)) == who
 
 
 def test_hardly_anything_passes_on_a_fortnight_of_many_calm_accounts() -> None:
