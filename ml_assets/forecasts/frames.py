@@ -1,0 +1,63 @@
+"""The schemas of forecasts and the words that stand in them."""
+
+import polars as pl
+
+from ml_assets.frames import KEY, UTC, Schema
+from ml_assets.metrics import RATIOS as ALL_RATIOS
+
+METRICS = ("spend", "impressions", "clicks", "leads")
+"""Additive metrics: they are forecast, and add up over the tree."""
+
+COUNTS = ("impressions", "clicks", "leads")
+"""Metrics whose interval bounds are integers."""
+
+RATIOS = {name: ALL_RATIOS[name] for name in ("cpl", "ctr", "cpc", "cpm")}
+"""Ratio -> (numerator, denominator, factor): derived from the same sample paths."""
+
+TARGET_METRICS = (*METRICS, *RATIOS)
+
+LEVELS_OF_INTERVALS = (0.80, 0.95)
+"""Nominal coverage of the two intervals."""
+
+QUANTILES = {"lower_80": 0.1, "upper_80": 0.9, "lower_95": 0.025, "upper_95": 0.975}
+"""Interval bound -> probability below it."""
+
+DEFAULT_HORIZON = 7
+MOST_HORIZON = 90
+
+FORECASTS: Schema = {
+    **KEY,
+    "target_metric": pl.String(),
+    "horizon_days": pl.Int64(),
+    "forecast_date": pl.Date(),  # last day that was known; the first target is the next day
+    "method": pl.String(),  # the candidate with the largest weight; "borrowed" where the parent's shape is
+    "model_version": pl.String(),
+    "as_of": UTC,  # moment the account's figures are as of
+    "insufficient_data": pl.Boolean(),  # under three days of history: no points
+    "backtest": pl.String(),  # JSON: origins, error and weight of every candidate
+    "total_value": pl.Float64(),  # over the whole horizon: a sum, or a ratio of sums
+    "total_lower_80": pl.Float64(),
+    "total_upper_80": pl.Float64(),
+    "total_lower_95": pl.Float64(),
+    "total_upper_95": pl.Float64(),
+}
+"""One row per entity, metric, horizon and forecast date."""
+
+FORECAST_POINTS: Schema = {
+    **KEY,
+    "target_metric": pl.String(),
+    "horizon_days": pl.Int64(),
+    "forecast_date": pl.Date(),
+    "target_date": pl.Date(),
+    "predicted_value": pl.Float64(),  # mean; of a ratio the ratio of the means; null where undefined
+    "lower_80": pl.Float64(),  # money, count, fraction; null where a ratio has no bound
+    "upper_80": pl.Float64(),
+    "lower_95": pl.Float64(),
+    "upper_95": pl.Float64(),
+}
+"""One row per day of a forecast."""
+
+SCORED_POINTS: Schema = {
+    **FORECAST_POINTS,
+    "actual_value": pl.Float64(),  # null until the day has come
+}

@@ -1,0 +1,1 @@
+"""The candidates: each forecasts all series of a metric in one call."""
