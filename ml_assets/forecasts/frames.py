@@ -27,6 +27,7 @@ MOST_HORIZON = 90
 
 FORECASTS: Schema = {
     **KEY,
+    "parent_id": pl.String(),
     "target_metric": pl.String(),
     "horizon_days": pl.Int64(),
     "forecast_date": pl.Date(),  # last day that was known; the first target is the next day
