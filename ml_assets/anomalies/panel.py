@@ -17,6 +17,7 @@ from ml_assets.anomalies.calendars import is_holiday
 from ml_assets.anomalies.frames import ACCOUNT
 from ml_assets.anomalies.inputs import AnomalyInputs
 from ml_assets.entities import LEVELS, EntityType
+from ml_assets.features.activity import activity
 from ml_assets.features.goals import entity_goals
 from ml_assets.features.grid import (
     FloatArray,
@@ -27,7 +28,7 @@ from ml_assets.features.grid import (
     as_known_then,
     build_grid,
 )
-from ml_assets.features.history import LevelHistory, level_history
+from ml_assets.features.history import LevelHistory
 from ml_assets.features.inputs import FeatureInputs
 from ml_assets.features.maturity import learn_maturity
 from ml_assets.features.targets import own_cpl, targets
@@ -36,7 +37,6 @@ from ml_assets.metrics import MICROS
 STEPS = (ACCOUNT, *(level.value for level in LEVELS))
 """The four steps of the tree, from the top down."""
 
-RECENT_DAYS = 3
 SHARE_DAYS = 7
 """Days before an edit over which the share of the edited entity is measured."""
 
@@ -210,23 +210,12 @@ def _states(
     live: list[BoolArray] = []
     turned: list[BoolArray] = []
     jumps: list[np.ndarray] = []
-    above: BoolArray | None = None
-    for entity_type, level in tree.levels.items():
-        history = level_history(
-            figures.entities, figures.versions, figures.accounts, entity_type, level.keys, dates
-        )
-        on_day = level.values["impressions"] > 0
-        recently = on_day.copy()
-        for back in range(1, RECENT_DAYS):
-            recently[:, back:] |= on_day[:, :-back]
-        active = history.is_active(on_day, recently, above, level.parent)
-        if above is not None:  # whatever its own status still says, nothing runs below what is paused
-            active &= level.parent.spread(above)
+    for on in activity(tree, figures, dates):
+        active = on.is_active
         before = np.concatenate([active[:, :1], active[:, :-1]], axis=1)
         live.append(active & before)
-        turned.append((active != before) | _launched(on_day))
-        jumps.append(_budget_jumps(history))
-        above = active
+        turned.append((active != before) | _launched(on.level.values["impressions"] > 0))
+        jumps.append(_budget_jumps(on.history))
     return live, turned, jumps
 
 
