@@ -1,4 +1,4 @@
-"""On which days each entity of a tree was active: by its status, or by its delivery where that is not known."""
+"""On which days each entity was active: by its status, or by its delivery where that is not known."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence

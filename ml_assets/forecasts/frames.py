@@ -55,8 +55,14 @@ FORECAST_POINTS: Schema = {
     "upper_80": pl.Float64(),
     "lower_95": pl.Float64(),
     "upper_95": pl.Float64(),
+    "inside_lower_80": pl.Float64(),  # counts: share of the bound's own probability inside the 80 %
+    "inside_upper_80": pl.Float64(),
 }
-"""One row per day of a forecast."""
+"""One row per day of a forecast.
+
+A count falls on a bound with some probability, of which a part belongs to the interval: a day on which it did
+counts as that share of a day inside (randomised PIT; Czado, Gneiting & Held 2009).
+"""
 
 SCORED_POINTS: Schema = {
     **FORECAST_POINTS,

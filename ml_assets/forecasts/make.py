@@ -1,0 +1,67 @@
+"""Forecasts of a level on some dates, ready to be stored."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from ml_assets.entities import EntityType
+from ml_assets.features.compute import data_as_of
+from ml_assets.forecasts.candidates import ForecastPolicy
+from ml_assets.forecasts.forecast import forecast_tree
+from ml_assets.forecasts.frames import DEFAULT_HORIZON, FORECAST_POINTS, FORECASTS, MOST_HORIZON
+from ml_assets.forecasts.inputs import ForecastInputs
+from ml_assets.forecasts.rows import level_rows
+from ml_assets.frames import conform, empty
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """FORECASTS and FORECAST_POINTS of one level."""
+
+    forecasts: pl.DataFrame
+    points: pl.DataFrame
+
+
+def make_forecasts(
+    inputs: ForecastInputs,
+    entity_type: EntityType,
+    dates: Sequence[dt.date],
+    horizon: int = DEFAULT_HORIZON,
+    policy: ForecastPolicy | None = None,
+) -> Forecasts:
+    """Forecasts of a level made on each of `dates`, of the `horizon` days after it.
+
+    Each rests on figures up to its date, leads as the next morning knew them, and on the whole tree of its
+    account: levels of one date and one reading add up. Raises ValueError where the horizon is not 1 to 90 days
+    or `policy` names an unknown method.
+    """
+    if not 1 <= horizon <= MOST_HORIZON:
+        raise ValueError(f"horizon_days is {horizon}; choose 1 to {MOST_HORIZON}")
+    forecasts, points = [empty(FORECASTS)], [empty(FORECAST_POINTS)]
+    if not inputs.figures.accounts.is_empty() and not inputs.figures.metrics.is_empty():
+        for date in dates:
+            made = level_rows(forecast_tree(inputs, date, horizon, policy), entity_type)
+            forecasts.append(made.forecasts)
+            points.append(made.points)
+    return Forecasts(_dated(pl.concat(forecasts), inputs), pl.concat(points))
+
+
+def _dated(forecasts: pl.DataFrame, inputs: ForecastInputs) -> pl.DataFrame:
+    """FORECASTS with the moment that their data are as of."""
+    as_of = data_as_of(inputs.figures.metrics).rename({"generated_at": "as_of"})
+    dated = (
+        forecasts.drop("as_of")
+        .sort("forecast_date")
+        .join_asof(
+            as_of,
+            left_on="forecast_date",
+            right_on="date",
+            by="config_id",
+            strategy="backward",
+            check_sortedness=False,
+        )
+        .sort("config_id", "entity_id", "forecast_date", "target_metric")
+    )
+    return conform(dated, FORECASTS, "forecasts")
