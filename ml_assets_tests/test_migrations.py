@@ -384,6 +384,8 @@ def fill_head(engine: sa.Engine) -> None:
                 "forecast_date": day,
                 "method": "ets",
                 "insufficient_data": False,
+                "total_value": 1.5,
+                "total_upper_80": 2.0,
             }
         ],
         "ml_forecast_points": [
@@ -395,6 +397,7 @@ def fill_head(engine: sa.Engine) -> None:
                 "upper_80": 2.0,
                 "lower_95": 0.5,
                 "upper_95": 3.0,
+                "inside_lower_80": 0.25,
             }
         ],
     }
@@ -492,4 +495,4 @@ def test_what_changed_on_either_side_is_carried_over(empty: sa.Engine) -> None:
 
 def test_alembic_finds_the_scripts_through_pyproject() -> None:
     assert alembic_config().get_main_option("script_location")
-    assert head_revision() == "0004"
+    assert head_revision() == "0005"

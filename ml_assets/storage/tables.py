@@ -454,7 +454,19 @@ class MLForecast(EntityKey, Base):
     """A forecast of one metric of one entity, made on a date (asset `forecasts`)."""
 
     __tablename__ = "ml_forecasts"
-    __table_args__ = _key_and_partition("ml_forecasts", "forecast_date", "target_metric", "horizon_days")
+    __table_args__ = (
+        sa.UniqueConstraint(
+            "config_id",
+            "entity_type",
+            "entity_id",
+            "forecast_date",
+            "target_metric",
+            "horizon_days",
+            name="uq_ml_forecasts_key",
+        ),
+        # The date is last, so that a range of dates is one stretch of the index of an account and level.
+        sa.Index("ix_ml_forecasts_partition", "config_id", "entity_type", "forecast_date"),
+    )
 
     target_metric: Mapped[str] = mapped_column(Word)
     horizon_days: Mapped[int] = mapped_column(sa.Integer)
@@ -464,6 +476,11 @@ class MLForecast(EntityKey, Base):
     as_of: Mapped[dt.datetime | None]
     insufficient_data: Mapped[bool] = mapped_column(server_default=sa.false())
     backtest: Mapped[dict[str, Any] | None]
+    total_value: Mapped[float | None]
+    total_lower_80: Mapped[float | None]
+    total_upper_80: Mapped[float | None]
+    total_lower_95: Mapped[float | None]
+    total_upper_95: Mapped[float | None]
     created_at: Mapped[dt.datetime | None] = mapped_column(server_default=sa.func.now())
 
 
@@ -481,6 +498,8 @@ class MLForecastPoint(Base):
     upper_80: Mapped[float | None]
     lower_95: Mapped[float | None]
     upper_95: Mapped[float | None]
+    inside_lower_80: Mapped[float | None]
+    inside_upper_80: Mapped[float | None]
     actual_value: Mapped[float | None]
 
 
