@@ -2,25 +2,31 @@
 
 Holt-Winters with a damped trend and a multiplicative weekday profile (Hyndman, Koehler, Ord & Snyder 2008,
 "Forecasting with Exponential Smoothing"), made robust as in Gelper, Fried & Croux 2010, "Robust forecasting
-with exponential and Holt-Winters smoothing": an error counts up to a multiple of its running size. The state of
-a series starts with its first known day and learns as a running mean until its own rate is smaller; a profile
-is drawn to the parent's, the more the noisier the series. What is forecast is the mean over the parameters,
-weighted by the error each had at the weekly origins before.
+with exponential and Holt-Winters smoothing": an error counts up to a multiple of its running size. The state
+of a series starts with its first known day and learns as a running mean until its own rate is smaller; a
+profile is drawn to the parent's, the more the noisier the series. What is forecast is the mean over the
+parameters, weighted by the error each had at the weekly origins before.
 """
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+import numpy.typing as npt
 
 from ml_assets.features.grid import FloatArray, IntArray
 from ml_assets.forecasts.batch import WEEK, Batch
 
+Single = npt.NDArray[np.float32]
+"""States are single precision: they are rates and means, not sums of money."""
+
 
 @dataclass(frozen=True)
 class Rates:
-    """One set of parameters: rates of the level, the weekday profile and the trend, and where errors are cut."""
+    """One set of parameters: rates of the level, the weekday profile and the trend, and where errors end."""
 
     level: float
     profile: float
@@ -43,18 +49,33 @@ GRID = (*CALM, *MOVING, *TRENDING)
 DAMPING = 0.9
 """Share of the trend that is left a day later."""
 
+STEEPEST = 0.1
+"""A day's trend is at most this share of the level."""
+
 COUNT_CLIP = 3.0
-"""An error of a count counts at least up to so many Poisson deviations: clipping must not bias rare events."""
+"""An error of a count counts at least up to so many Poisson deviations: rare events are not cut off."""
 
 SCALE_RATE = 0.05
+SURPRISE = 4.0
+"""An error adds to the running size up to so many times of it."""
+
+DEVIATION = 1.25
+"""Of the mean absolute error, about a standard deviation."""
+
 LEARN_DAYS = 7
 """Errors of so many first days count in full."""
 
 PRIOR_WEEKS = 2.0
 """Weeks' worth of trust in the profile a series starts with."""
 
+PULL = 0.05
+"""Share by which a profile is drawn to the parent's each week, per unit of the error's relative size."""
+
 PAST_ORIGINS = 26
 """Weekly origins by whose errors parameters are weighted."""
+
+TRIED_DAYS = 14
+"""Days ahead whose errors weigh the parameters, at most."""
 
 SHARPNESS = 32.0
 """Weight of a set of parameters: its error to minus this power, with all past origins known."""
@@ -62,7 +83,7 @@ SHARPNESS = 32.0
 CHUNK = 1024
 """Series smoothed at a time: their states fit the cache."""
 
-_TINY = 1e-9
+_TINY = np.float32(1e-9)
 
 
 @dataclass(frozen=True)
@@ -70,8 +91,6 @@ class Smoothing:
     """The method `smoothing`: robust seasonal exponential smoothing on a grid of parameters."""
 
     parameters: tuple[Rates, ...] = GRID
-    sharpness: float = SHARPNESS
-    pull: float = 0.05
 
     @property
     def name(self) -> str:
@@ -82,65 +101,65 @@ class Smoothing:
         """See `Method.forecast`."""
         out = np.full((len(origins), batch.height, horizon), np.nan)
         profiles = np.ones((batch.height, batch.days + 1), dtype=np.float32)
-        for rows, above in _generations(batch):
-            for start in range(0, rows.size, CHUNK):
-                part = rows[start : start + CHUNK]
-                prior = None if above is None else profiles[above[start : start + CHUNK]]
-                out[:, part], profiles[part] = self._smooth(batch, part, prior, origins, horizon)
+
+        def smooth(part: IntArray, parents: IntArray | None) -> None:
+            prior = None if parents is None else profiles[parents]
+            out[:, part], profiles[part] = self._smooth(batch, part, prior, origins, horizon)
+
+        # numpy works outside of the interpreter's lock: chunks of a generation side by side.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for rows, parents in _generations(batch):
+                parts = [slice(start, start + CHUNK) for start in range(0, rows.size, CHUNK)]
+                above = [None if parents is None else parents[part] for part in parts]
+                list(pool.map(smooth, [rows[part] for part in parts], above))
         return out
 
     def _smooth(
-        self,
-        batch: Batch,
-        rows: IntArray,
-        prior: np.ndarray | None,
-        origins: Sequence[int],
-        horizon: int,
-    ) -> tuple[FloatArray, np.ndarray]:
+        self, batch: Batch, rows: IntArray, prior: Single | None, origins: Sequence[int], horizon: int
+    ) -> tuple[FloatArray, Single]:
         """Forecasts of some series and, day by day, the factor their profile had for the day."""
-        values, exposure, days = batch.values[rows], None, batch.days
-        if batch.exposure is not None:
-            exposure = batch.exposure[rows]
+        values = batch.values[rows]
+        exposure = None if batch.exposure is None else batch.exposure[rows]
+        if exposure is not None:
             values = values / exposure
-        states = _States(rows.size, self, is_count=batch.is_count)
-        scored = [
-            day for day in range(days) if any((o - day) % WEEK == 0 and day + horizon <= o for o in origins)
-        ]
-        errors: dict[int, FloatArray] = {}
+        # Series on a scale of their own: single precision is relative.
+        known = np.isfinite(values)
+        scale = np.where(known, np.abs(values), 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+        scale = np.where(scale > 0, scale, 1.0)
+        values = (values / scale[:, None]).astype(np.float32)
+        states = _States(scale if batch.is_count else None, rows.size, self.parameters)
+        tried = min(horizon, TRIED_DAYS)
+        errors: dict[int, Single] = {}
         out = np.full((len(origins), rows.size, horizon), np.nan)
-        used = np.ones((rows.size, days + 1), dtype=np.float32)
-        wanted = {origin: place for place, origin in enumerate(origins)}
-        scoring = set(scored)
-        for day in range(min(days, max(origins)) + 1):
-            if day in scoring:
-                errors[day] = states.error(values[:, day : day + horizon], day, horizon)
-            if day in wanted:
-                weights = self._weights(errors, day, horizon, rows.size)
-                out[wanted[day]] = states.forecast(weights, day, horizon)
-            if day < days:
-                used[:, day] = states.profile[day % WEEK].mean(axis=1)
-                states.update(
-                    values[:, day],
-                    day,
-                    None if exposure is None else exposure[:, day],
-                    None if prior is None else prior[:, day],
-                )
+        used = np.ones((rows.size, batch.days + 1), dtype=np.float32)
+        places = {origin: place for place, origin in enumerate(origins)}
+        remainders = {origin % WEEK for origin in origins}
+        last = max(origins)
+        for day in range(last + 1):
+            if day in places:
+                weights = self._weights(errors, day, tried, rows.size)
+                out[places[day]] = states.forecast(weights, day, horizon) * scale[:, None]
+            if day == last:
+                break
+            if day % WEEK in remainders and day + tried <= last:
+                errors[day] = states.error(values[:, day : day + tried], day)
+            used[:, day] = states.profile[day % WEEK].mean(axis=1)
+            share = None if exposure is None else exposure[:, day].astype(np.float32)
+            states.update(values[:, day], day, share, None if prior is None else prior[:, day])
         return out, used
 
-    def _weights(self, errors: dict[int, FloatArray], origin: int, horizon: int, series: int) -> FloatArray:
-        """Weights of the sets of parameters by their errors at the weekly origins before: (series, sets)."""
-        past = [day for day in errors if day + horizon <= origin and (origin - day) % WEEK == 0][
-            -PAST_ORIGINS:
-        ]
+    def _weights(self, errors: dict[int, Single], origin: int, tried: int, series: int) -> FloatArray:
+        """Weights of the parameters by their errors at the weekly origins before: (series, sets)."""
+        past = [day for day in errors if day + tried <= origin and (origin - day) % WEEK == 0]
         sets = len(self.parameters)
         if not past:
             return np.full((series, sets), 1.0 / sets)
-        known = np.stack([errors[day] for day in past])
+        known = np.stack([errors[day] for day in past[-PAST_ORIGINS:]])
         there = np.isfinite(known)
         count = there.sum(axis=0)
-        mean = np.where(there, known, 0.0).sum(axis=0) / np.maximum(count, 1)
+        mean = np.where(there, known, 0.0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
         best = np.maximum(mean.min(axis=1, keepdims=True), _TINY)
-        power = self.sharpness * count / PAST_ORIGINS
+        power = SHARPNESS * count / PAST_ORIGINS
         weights = np.exp(-power * np.log(np.maximum(mean, _TINY) / best))
         return weights / weights.sum(axis=1, keepdims=True)
 
@@ -148,85 +167,87 @@ class Smoothing:
 class _States:
     """Level, trend, weekday profile and size of the errors: (series, sets of parameters)."""
 
-    def __init__(self, series: int, method: Smoothing, *, is_count: bool) -> None:
-        self.rate = np.array([rates.level for rates in method.parameters])
-        self.profile_rate = np.array([rates.profile for rates in method.parameters])
-        self.trend_rate = np.array([rates.trend for rates in method.parameters])
-        self.clip = np.array([rates.clip for rates in method.parameters])
-        shape = (series, len(method.parameters))
-        self.level = np.zeros(shape)
-        self.trend = np.zeros(shape)
-        self.profile = np.ones((WEEK, *shape))
-        self.size = np.zeros(shape)
-        self.days = np.zeros((series, 1))
-        self.weekdays = np.zeros((WEEK, series, 1))
-        self.pull, self.is_count = method.pull, is_count
+    def __init__(self, count_scale: FloatArray | None, series: int, parameters: Sequence[Rates]) -> None:
+        self.rate, self.profile_rate, self.trend_rate, self.clip = np.array(
+            [(rates.level, rates.profile, rates.trend, rates.clip) for rates in parameters], dtype=np.float32
+        ).T
+        shape = (series, len(parameters))
+        self.level = np.zeros(shape, dtype=np.float32)
+        self.trend = np.zeros(shape, dtype=np.float32)
+        self.profile = np.ones((WEEK, *shape), dtype=np.float32)
+        self.size = np.zeros(shape, dtype=np.float32)
+        self.days = np.zeros((series, 1), dtype=np.float32)
+        self.weekdays = np.zeros((WEEK, series, 1), dtype=np.float32)
+        # A count's Poisson deviation, on the series' own scale.
+        self.poisson = None if count_scale is None else (COUNT_CLIP**2 / count_scale[:, None]).astype(np.float32)
 
-    def update(
-        self, values: FloatArray, day: int, exposure: FloatArray | None, prior: np.ndarray | None
-    ) -> None:
+    def update(self, values: Single, day: int, exposure: Single | None, prior: Single | None) -> None:
         """Take in a day: `values` (series,), NaN where it says nothing; `prior`: the parent's factor."""
         there = np.isfinite(values)[:, None]
-        weekday = day % WEEK
+        weight = there.astype(np.float32)
+        gain = weight if exposure is None else weight * exposure[:, None]
+        weekday, young = day % WEEK, self.days < LEARN_DAYS
         profile = self.profile[weekday]
-        base = self.level + DAMPING * self.trend
-        error = np.where(there, values[:, None] - base * profile, 0.0)
+        base = self.level + np.float32(DAMPING) * self.trend
+        expected = base * profile
+        error = (np.where(there, values[:, None], 0.0) - expected) * weight
         bound = self.clip * self.size
-        if self.is_count:
-            bound = np.maximum(bound, COUNT_CLIP * np.sqrt(base * profile))
-        bound = np.where(self.days < LEARN_DAYS, np.inf, bound)
-        clipped = np.clip(error, -bound, bound)
-        gain = there if exposure is None else np.where(there, exposure[:, None], 0.0)
-        pace = 1.0 / (self.days + 1.0)
-        step = np.maximum(self.rate, pace) * gain * clipped / np.maximum(profile, 0.05)
-        new_level = np.maximum(base + step, 0.0)
-        self.trend = np.where(
-            self.days < 2 * WEEK,
-            0.0,
-            DAMPING * self.trend + self.trend_rate * (step / np.maximum(self.rate, pace)),
-        )
-        self.trend = np.clip(self.trend, -0.1 * new_level, 0.1 * new_level)
-        self.level = np.where(there | (self.days > 0), new_level, 0.0)
-        pace = 1.0 / (self.weekdays[weekday] + 1.0 + PRIOR_WEEKS)
-        moved = np.maximum(self.profile_rate, pace) * gain * clipped / np.maximum(base, _TINY)
-        moved = np.where((self.days >= 1) & (base > _TINY), np.clip(moved, -0.5, 0.5), 0.0)
-        if prior is not None:
-            noise = self.size / np.maximum(base, _TINY)
-            moved += there * self.pull * np.minimum(noise, 4.0) * (prior[:, None] - profile)
-        self.profile[weekday] = np.maximum(profile + moved, 0.0)
-        rate = np.maximum(SCALE_RATE, 1.0 / (self.days + 1.0))
-        self.size += (
-            there
-            * rate
-            * (
-                np.minimum(np.abs(error), 4.0 * np.where(self.days < LEARN_DAYS, np.inf, self.size)) * 1.25
-                - self.size
-            )
-        )
-        self.days += there
-        self.weekdays[weekday] += there
+        if self.poisson is not None:
+            np.maximum(bound, np.sqrt(self.poisson * expected), out=bound)
+        if young.any():
+            bound = np.where(young, np.float32(np.inf), bound)
+        clipped = np.clip(error, -bound, bound) * gain
+        rate = np.maximum(self.rate, 1.0 / (self.days + 1.0))
+        step = clipped / np.maximum(profile, np.float32(0.05))
+        self._move_profile(weekday, profile, clipped, base, weight, prior)
+        self.level = np.maximum(base + rate * step, 0.0)
+        trend = np.float32(DAMPING) * self.trend + self.trend_rate * step
+        trend *= self.days >= 2 * WEEK
+        steepest = np.float32(STEEPEST) * self.level
+        self.trend = np.clip(trend, -steepest, steepest, out=trend)
+        size = np.abs(error)
+        np.minimum(size, np.where(young, np.float32(np.inf), np.float32(SURPRISE) * self.size), out=size)
+        size = size * np.float32(DEVIATION) - self.size
+        self.size += weight * np.maximum(np.float32(SCALE_RATE), 1.0 / (self.days + 1.0)) * size
+        self.days += weight
+        self.weekdays[weekday] += weight
 
-    def _ahead(self, day: int, horizon: int) -> Iterator[FloatArray]:
+    def _move_profile(
+        self, weekday: int, profile: Single, clipped: Single, base: Single, weight: Single, prior: Single | None
+    ) -> None:
+        floor = np.maximum(base, _TINY)
+        rate = np.maximum(self.profile_rate, 1.0 / (self.weekdays[weekday] + np.float32(1.0 + PRIOR_WEEKS)))
+        moved = np.clip(rate * clipped / floor, np.float32(-0.5), np.float32(0.5))
+        moved *= (self.days >= 1) & (base > _TINY)
+        if prior is not None:
+            noise = np.minimum(self.size / floor, np.float32(SURPRISE))
+            moved += np.float32(PULL) * weight * noise * (prior[:, None] - profile)
+        self.profile[weekday] = np.maximum(profile + moved, 0.0)
+
+    def _ahead(self, day: int, horizon: int) -> Iterator[Single]:
         """Forecasts of day, day + 1, ...: (series, sets) each."""
         kept = 0.0
         for step in range(horizon):
             kept += DAMPING ** (step + 1)
-            yield np.maximum(self.level + kept * self.trend, 0.0) * self.profile[(day + step) % WEEK]
+            level = self.level + np.float32(kept) * self.trend
+            yield np.maximum(level, 0.0) * self.profile[(day + step) % WEEK]
 
     def forecast(self, weights: FloatArray, day: int, horizon: int) -> FloatArray:
         """Weighted forecasts: (series, horizon); NaN for series that have not begun."""
-        ahead = np.stack([(found * weights).sum(axis=1) for found in self._ahead(day, horizon)], axis=1)
-        return np.where(self.days > 0, ahead, np.nan)
+        ahead = [np.einsum("ns,ns->n", found, weights) for found in self._ahead(day, horizon)]
+        return np.where(self.days > 0, np.stack(ahead, axis=1), np.nan)
 
-    def error(self, values: FloatArray, day: int, horizon: int) -> FloatArray:
-        """Mean absolute error over the horizon: (series, sets); NaN where nothing was known or came."""
-        total, count = np.zeros(self.level.shape), np.zeros((self.level.shape[0], 1))
-        for step, found in enumerate(self._ahead(day, horizon)):
-            missed = np.abs(values[:, step, None] - found)
-            there = np.isfinite(missed)
-            total += np.where(there, missed, 0.0)
-            count += there[:, :1]
-        return np.where((count > 0) & (self.days > 0), total / np.maximum(count, 1.0), np.nan)
+    def error(self, values: Single, day: int) -> Single:
+        """Mean absolute error of the days ahead: (series, sets); NaN where nothing was known or came."""
+        there = np.isfinite(values)
+        known = np.where(there, values, 0.0)
+        total = np.zeros_like(self.level)
+        for step, found in enumerate(self._ahead(day, values.shape[1])):
+            missed = known[:, step, None] - found
+            np.abs(missed, out=missed)
+            total += missed * there[:, step, None]
+        count = there.sum(axis=1, keepdims=True).astype(np.float32)
+        return np.where((count > 0) & (self.days > 0), total / np.maximum(count, 1.0), np.float32(np.nan))
 
 
 def _generations(batch: Batch) -> Iterator[tuple[IntArray, IntArray | None]]:
