@@ -66,15 +66,18 @@ LEARN_DAYS = 7
 """Errors of so many first days count in full."""
 
 PRIOR_WEEKS = 2.0
-"""Weeks' worth of trust in the profile a series starts with."""
+"""Weeks' worth of trust in the flat profile a series without a parent starts with."""
 
-PULL = 0.05
+PARENT_WEEKS = 8.0
+"""Weeks' worth of trust in the parent's profile."""
+
+PULL = 0.2
 """Share by which a profile is drawn to the parent's each week, per unit of the error's relative size."""
 
 PAST_ORIGINS = 26
 """Weekly origins by whose errors parameters are weighted."""
 
-TRIED_DAYS = 14
+TRIED_DAYS = 7
 """Days ahead whose errors weigh the parameters, at most."""
 
 SHARPNESS = 32.0
@@ -179,7 +182,9 @@ class _States:
         self.days = np.zeros((series, 1), dtype=np.float32)
         self.weekdays = np.zeros((WEEK, series, 1), dtype=np.float32)
         # A count's Poisson deviation, on the series' own scale.
-        self.poisson = None if count_scale is None else (COUNT_CLIP**2 / count_scale[:, None]).astype(np.float32)
+        self.poisson = (
+            None if count_scale is None else (COUNT_CLIP**2 / count_scale[:, None]).astype(np.float32)
+        )
 
     def update(self, values: Single, day: int, exposure: Single | None, prior: Single | None) -> None:
         """Take in a day: `values` (series,), NaN where it says nothing; `prior`: the parent's factor."""
@@ -188,6 +193,8 @@ class _States:
         gain = weight if exposure is None else weight * exposure[:, None]
         weekday, young = day % WEEK, self.days < LEARN_DAYS
         profile = self.profile[weekday]
+        if prior is not None:  # a weekday that comes for the first time is as with the parent
+            profile = np.where(self.weekdays[weekday] > 0, profile, prior[:, None])
         base = self.level + np.float32(DAMPING) * self.trend
         expected = base * profile
         error = (np.where(there, values[:, None], 0.0) - expected) * weight
@@ -213,10 +220,17 @@ class _States:
         self.weekdays[weekday] += weight
 
     def _move_profile(
-        self, weekday: int, profile: Single, clipped: Single, base: Single, weight: Single, prior: Single | None
+        self,
+        weekday: int,
+        profile: Single,
+        clipped: Single,
+        base: Single,
+        weight: Single,
+        prior: Single | None,
     ) -> None:
         floor = np.maximum(base, _TINY)
-        rate = np.maximum(self.profile_rate, 1.0 / (self.weekdays[weekday] + np.float32(1.0 + PRIOR_WEEKS)))
+        trust = PRIOR_WEEKS if prior is None else PARENT_WEEKS
+        rate = np.maximum(self.profile_rate, 1.0 / (self.weekdays[weekday] + np.float32(1.0 + trust)))
         moved = np.clip(rate * clipped / floor, np.float32(-0.5), np.float32(0.5))
         moved *= (self.days >= 1) & (base > _TINY)
         if prior is not None:
