@@ -9,7 +9,7 @@ minutes. They come from three places instead:
 - money: a table of log quantiles of the gamma distribution with mean 1, over the logit of the level and the
   logarithm of the shape, times sqrt(shape). That product tends to the normal quantile as the shape grows, so
   it is smooth and has a limit at k = 0. For levels from 0.0001 to 0.9999 the error is below 0.2 % of the
-  quantile (k up to 10; 0.5 % up to 100, 2 % up to 900), or below 0.01 % of the mean where the quantile is tiny beside it;
+  quantile (k up to 10; 0.5 % up to 100, 2 % up to 900), or below 0.01 % of the mean;
 - small counts, all quantiles asked for below `WIDTH`: the recursion of the probabilities and a binary search
   in their running total, exact;
 - large counts: a gamma distribution shifted so that mean, variance and skewness are those of the count
