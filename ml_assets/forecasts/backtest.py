@@ -1,9 +1,9 @@
 """Rolling-origin backtests, and the combination of candidates that they lead to, per series.
 
-A candidate's weight at an origin comes from its errors at the origins before, whose days had all come by then;
-what few origins leave open is settled by the errors in the series' group (Montero-Manso et al. 2020, "FFORMA",
-learn weights across series by features; here a group is a level and the candidates are few, so a pooled prior
-does). So the errors of a combination at its origins are errors of forecasts that could have been made.
+A candidate's weight at an origin comes from its errors at the origins before, whose days had all come by
+then; what few origins leave open is settled by the errors in the series' group (Montero-Manso et al. 2020,
+"FFORMA", learn weights across series by features; here a group is a level and the candidates are few, so a
+pooled prior does). So the errors of a combination are errors of forecasts that could have been made.
 """
 
 from collections.abc import Mapping, Sequence

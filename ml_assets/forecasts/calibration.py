@@ -2,10 +2,10 @@
 
 A day's figure is taken to be negative binomial (counts) or gamma (money) around its coherent mean, with a
 dispersion learnt per node and shrunk to its level's. Where the figures of the backtest fell in these
-distributions (their PIT) says how wrong the shapes are, per account, level and days ahead: bounds are taken at
-the quantiles of those values, not at the nominal ones (distributional conformal prediction; Chernozhukov,
-Wüthrich & Zhu 2021). Sample paths use the values of whole origins, all metrics and days together, so that spend
-and leads, and one day and the next, go with each other as they did.
+distributions (their PIT) says how wrong the shapes are, per account, level and days ahead: bounds are taken
+at the quantiles of those values, not at the nominal ones (distributional conformal prediction; Chernozhukov,
+Wüthrich & Zhu 2021). Sample paths use the values of whole origins, all metrics and days together, so that
+spend and leads, and one day and the next, go with each other as they did.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ PRIOR_ORIGINS = 4.0
 """Origins' worth of trust in the dispersion of the level."""
 
 LEAST_DISPERSION, MOST_DISPERSION = 0.002, 6.0
-DEFAULT_DISPERSION = 0.15
+DEFAULT_DISPERSION = 0.05
 LARGEST_SURPRISE = 16.0
 """Squared relative errors count up to this: one paused entity does not set the width of all."""
 
@@ -160,7 +160,7 @@ def calibrate(
     """From figures and coherent means of a backtest, (origins, nodes, steps) each, by metric.
 
     `exposure` says which share of the final figure an actual holds (counts thin out). Cells that say nothing
-    are NaN in `actual`. `group` (nodes,) is from 0 up; what is learnt of one group does not depend on another.
+    are NaN in `actual`. `group` (nodes,) is from 0 up; what is learnt of one does not depend on another.
     """
     dispersion: dict[str, FloatArray] = {}
     values: dict[str, FloatArray] = {}
@@ -192,7 +192,7 @@ def _uniform(shape: tuple[int, ...], group: IntArray, seeds: IntArray) -> dict[s
 def _dispersion(
     seen: FloatArray, expected: FloatArray, group: IntArray, groups: int, *, is_count: bool
 ) -> FloatArray:
-    """Moment estimate of k in variance = m + k m^2 (k m^2 for money) per node, shrunk to its group: (nodes,)."""
+    """Moment estimate of k in variance = m + k m^2 (k m^2 for money), shrunk to its group: (nodes,)."""
     usable = np.isfinite(seen)
     missed = np.where(usable, np.nan_to_num(seen) - expected, 0.0)
     squared = np.minimum(missed**2, LARGEST_SURPRISE * np.maximum(expected, 1.0 if is_count else 0.0) ** 2)

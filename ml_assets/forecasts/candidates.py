@@ -13,7 +13,7 @@ from ml_assets.forecasts.methods import (
 from ml_assets.forecasts.methods.protocol import Method
 
 DEFAULT_METHODS = ("smoothing", "seasonal_mean", "seasonal_naive", "intermittent")
-"""Candidates of a scheduled run. `boosting` and `prophet` are for those who ask for them (docs/forecasts.md)."""
+"""Candidates of a scheduled run; the others are for those who ask for them (docs/forecasts.md)."""
 
 FALLBACK = Smoothing()
 """Forecasts what no chosen method has a forecast for."""
@@ -50,7 +50,6 @@ def make_methods(policy: ForecastPolicy, share: float = 1.0) -> list[Method]:
     """
     unknown = [name for name in policy.methods if name not in _MAKERS]
     if unknown or not policy.methods:
-        raise ValueError(
-            f"there is no forecasting method {', '.join(unknown) or 'at all'}; choose among {', '.join(METHODS)}"
-        )
+        what = ", ".join(unknown) or "at all"
+        raise ValueError(f"there is no forecasting method {what}; choose among {', '.join(METHODS)}")
     return [_MAKERS[name](policy.prophet_seconds * share) for name in policy.methods]

@@ -3,7 +3,7 @@
 import datetime as dt
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -54,9 +54,7 @@ class TreeForecast:
         """Rows of a step."""
         return self.offsets[step] + np.arange(self.tree.heights[step])
 
-    def bounds(
-        self, metric: str, rows: IntArray, levels: Sequence[float]
-    ) -> tuple[FloatArray, FloatArray]:
+    def bounds(self, metric: str, rows: IntArray, levels: Sequence[float]) -> tuple[FloatArray, FloatArray]:
         """See `Calibration.bounds`: of the days' figures of some rows."""
         return self.calibration.bounds(metric, self.mean[metric][rows], levels, rows)
 
@@ -84,20 +82,24 @@ def forecast_tree(
     origins = [*backtest_origins(tree.days, horizon), tree.days]
     group = _groups(tree)
     history = np.concatenate([tree.days - step.first for step in tree.steps])
+    # Days before an edit are scaled to what is planned now; a past forecast knew of the edits until then.
+    plan = tree.plan[:, -1:] / tree.plan
+    then = plan[:, [origin - 1 for origin in origins]].T[:, :, None]
     mean: dict[str, FloatArray] = {}
     tried: dict[str, FloatArray] = {}
     combinations: dict[str, Combination] = {}
     for metric in METRICS:
         batch = tree.batch(metric)
+        planned = replace(batch, values=batch.values * plan)
         found = {
-            method.name: method.forecast(batch, origins, horizon)
+            method.name: method.forecast(planned, origins, horizon) / then
             for method in make_methods(policy, share=1.0 / len(METRICS))
         }
         combination = combine(found, batch, origins, group)
         base = combination.forecast
         if not np.isfinite(base).all():
             rest = found.get(FALLBACK.name)
-            rest = FALLBACK.forecast(batch, origins, horizon) if rest is None else rest
+            rest = FALLBACK.forecast(planned, origins, horizon) / then if rest is None else rest
             base = np.where(np.isfinite(base), base, rest)
         base = _borrow(tree, batch.matured(), base, origins)
         coherent = _reconcile(tree, batch.matured(), base, origins)

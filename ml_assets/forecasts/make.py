@@ -33,9 +33,9 @@ def make_forecasts(
 ) -> Forecasts:
     """Forecasts of a level made on each of `dates`, of the `horizon` days after it.
 
-    Each rests on figures up to its date, leads as the next morning knew them, and on the whole tree of its
-    account: levels of one date and one reading add up. Raises ValueError where the horizon is not 1 to 90 days
-    or `policy` names an unknown method.
+    Each rests on figures up to its date, leads as the next morning knew them, and on the whole tree of the
+    account: levels of one date and one reading add up. Raises ValueError where the horizon is not 1 to 90
+    days or `policy` names an unknown method.
     """
     if not 1 <= horizon <= MOST_HORIZON:
         raise ValueError(f"horizon_days is {horizon}; choose 1 to {MOST_HORIZON}")

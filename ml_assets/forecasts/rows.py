@@ -35,8 +35,7 @@ RECENT_DAYS = 28
 CHUNK = 1000
 """Entities whose sample paths are drawn at a time."""
 
-_POINT = "point"
-_TOTAL = "total"
+MEDIAN = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def _chunks(forecast: TreeForecast, rows: IntArray) -> Iterator[IntArray]:
 
 
 def _points(forecast: TreeForecast, rows: IntArray) -> dict[str, np.ndarray]:
-    """Name of row and column -> figures of some nodes: rows, metric by metric `(nodes, horizon)` or `(nodes,)`."""
+    """`metric.column` -> figures of some nodes, (nodes, horizon), or (nodes,) of totals; `rows` names them."""
     sampled = forecast.sample(rows)
     found: dict[str, np.ndarray] = {"rows": rows}
     probabilities = list(QUANTILES.values())
@@ -133,7 +132,7 @@ def _quantiles(samples: FloatArray, probabilities: list[float]) -> FloatArray:
     out = np.full((samples.shape[0], samples.shape[2], len(probabilities)), np.nan)
     for place, probability in enumerate(probabilities):
         at = probability * (count - 1)
-        chosen = (np.floor(at) if probability < 0.5 else np.ceil(at)).astype(np.int64)
+        chosen = (np.floor(at) if probability < MEDIAN else np.ceil(at)).astype(np.int64)
         found = np.take_along_axis(ordered, np.maximum(chosen, 0)[:, None, :], axis=1)[:, 0]
         out[..., place] = np.where(count > 0, found, np.nan)
     return out
@@ -220,9 +219,7 @@ def _judgement(forecast: TreeForecast, metric: str, rows: IntArray) -> list[pl.S
     return [method, told["backtest"]]
 
 
-def _point_rows(
-    forecast: TreeForecast, index: int, points: dict[str, np.ndarray]
-) -> pl.DataFrame:
+def _point_rows(forecast: TreeForecast, index: int, points: dict[str, np.ndarray]) -> pl.DataFrame:
     if not points:
         return pl.DataFrame(schema=dict(FORECAST_POINTS))
     horizon = forecast.horizon

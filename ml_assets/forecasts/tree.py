@@ -1,12 +1,13 @@
 """The daily series of an account and its three levels as of one date, as a tree that adds up.
 
-Four steps: account, campaigns, adsets, ads. Where the children of an entity do not make up its own figures, or
-where one of them is too young to be forecast, a child "unattributed" holds the rest. Leads are those that the
-morning after the date knew, with the share of the final ones that is (exposure).
+Four steps: account, campaigns, adsets, ads. Where the children of an entity do not make up its own figures,
+or where one of them is too young to be forecast, a child "unattributed" holds the rest. Leads are those that
+the morning after the date knew, with the share of the final ones that is (exposure).
 """
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -22,8 +23,10 @@ from ml_assets.features.grid import (
     as_known_then,
     build_grid,
 )
+from ml_assets.features.history import LevelHistory
 from ml_assets.features.maturity import LAST_AGE, learn_maturity
 from ml_assets.forecasts.batch import Batch
+from ml_assets.forecasts.budgets import Edits, planned_spend
 from ml_assets.forecasts.frames import COUNTS, METRICS
 from ml_assets.forecasts.inputs import HISTORY_DAYS, ForecastInputs
 from ml_assets.metrics import MICROS
@@ -65,6 +68,8 @@ class Step:
     """(nodes,): column of the first day of delivery; the number of days without any."""
     is_unattributed: np.ndarray
     """(nodes,)"""
+    plan: FloatArray
+    """(nodes, days): what edits of budgets and status let expect of each day's spend, in units of its own."""
 
     @property
     def height(self) -> int:
@@ -104,6 +109,11 @@ class ForecastTree:
         """Rows of all steps, one after the other as in `batch`, step by step."""
         return np.split(values, np.cumsum(self.heights)[:-1], axis=axis)
 
+    @cached_property
+    def plan(self) -> FloatArray:
+        """`Step.plan` of all nodes: (nodes, days)."""
+        return np.concatenate([step.plan for step in self.steps])
+
     def batch(self, metric: str) -> Batch:
         """All nodes of all steps as series, the parents' rows first."""
         offsets = np.concatenate([[0], np.cumsum(self.heights)])
@@ -139,10 +149,15 @@ def build_tree(inputs: ForecastInputs, date: dt.date) -> ForecastTree:
     exposure = np.ones((grid.accounts.height, HISTORY_DAYS))
     for lag in range(LAST_AGE + 1):
         exposure[:, -1 - lag] = maturity.visible(lag)[:, 0]
-    steps = [_step(on.level, on.is_active) for on in activity(grid, figures, dates)]
-    tree = [_account_step(grid, steps[0])]
-    for step in steps:
-        tree.append(_with_unattributed(step, tree[-1]))
+    levels = list(activity(grid, figures, dates))
+    steps = [_step(on.level, on.is_active) for on in levels]
+    account = _account_step(grid, steps[0])
+    plans = planned_spend(
+        [_edits(account, None), *(_edits(step, on.history) for step, on in zip(steps, levels, strict=True))]
+    )
+    tree = [replace(account, plan=plans[0])]
+    for step, plan in zip(steps, plans[1:], strict=True):
+        tree.append(_with_unattributed(replace(step, plan=plan), tree[-1]))
     return ForecastTree(start=start, date=date, accounts=grid.accounts, steps=tuple(tree), exposure=exposure)
 
 
@@ -168,6 +183,7 @@ def _step(level: LevelGrid, is_active: np.ndarray) -> Step:
         is_active=is_active,
         first=_first_delivery(values),
         is_unattributed=np.zeros(level.keys.height, dtype=bool),
+        plan=np.ones(is_active.shape),
     )
 
 
@@ -191,6 +207,7 @@ def _account_step(grid: TreeGrid, campaigns: Step) -> Step:
         is_active=groups.total(campaigns.is_active) > 0,
         first=_first_delivery(values),
         is_unattributed=np.zeros(grid.accounts.height, dtype=bool),
+        plan=np.ones((grid.accounts.height, grid.days)),
     )
 
 
@@ -224,4 +241,13 @@ def _with_unattributed(step: Step, above: Step) -> Step:
         is_active=np.concatenate([step.is_active, above.is_active[rows]]),
         first=_first_delivery(values),
         is_unattributed=np.concatenate([step.is_unattributed, np.ones(rows.size, dtype=bool)]),
+        plan=np.concatenate([step.plan, above.plan[rows]]),
     )
+
+
+def _edits(step: Step, history: LevelHistory | None) -> Edits:
+    shape = step.is_active.shape
+    budget = np.full(shape, np.nan) if history is None else history.budget("daily_budget")
+    has_budget = np.zeros(shape, dtype=bool) if history is None else history.has_budget()
+    spend = np.nan_to_num(step.values["spend"])
+    return Edits(step.parent, budget, has_budget, step.is_active, spend)
