@@ -57,9 +57,13 @@ def level_rows(forecast: TreeForecast, entity_type: EntityType) -> LevelRows:
         step.values["spend"][:, -RECENT_DAYS:] > 0
     )
     told = step.is_active[:, -1] & (step.first < forecast.tree.days) | delivered.any(axis=1)
-    rows = forecast.rows(index)[told]
+    return node_rows(forecast, index, forecast.rows(index)[told])
+
+
+def node_rows(forecast: TreeForecast, index: int, rows: IntArray) -> LevelRows:
+    """The same of some rows of the step `index` of the tree, whether they are told of or not."""
     known = rows[~_is_insufficient(forecast, index, rows)]
-    parts = [_points(forecast, part) for part in _chunks(forecast, known)]
+    parts = [_points(forecast, part) for part in chunks(forecast, known)]
     points = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     return LevelRows(
         _forecast_rows(forecast, index, rows, known, points), _point_rows(forecast, index, points)
@@ -71,7 +75,7 @@ def _is_insufficient(forecast: TreeForecast, index: int, rows: IntArray) -> np.n
     return forecast.is_insufficient[rows] & ~step.is_unattributed[rows - forecast.offsets[index]]
 
 
-def _chunks(forecast: TreeForecast, rows: IntArray) -> Iterator[IntArray]:
+def chunks(forecast: TreeForecast, rows: IntArray) -> Iterator[IntArray]:
     """The rows in parts of one account each."""
     group = forecast.calibration.group[rows]
     for start in np.flatnonzero(np.diff(group, prepend=-1)):  # rows of an account need not stand together
@@ -81,7 +85,7 @@ def _chunks(forecast: TreeForecast, rows: IntArray) -> Iterator[IntArray]:
 
 
 def _points(forecast: TreeForecast, rows: IntArray) -> dict[str, np.ndarray]:
-    """`metric.column` -> figures of some nodes, (nodes, horizon), or (nodes,) of totals; `rows` names them."""
+    """`metric.column` -> figures of some nodes, (nodes, horizon), or (nodes,) of totals; and `rows`."""
     sampled = forecast.sample(rows)
     found: dict[str, np.ndarray] = {"rows": rows}
     probabilities = list(QUANTILES.values())
@@ -97,16 +101,16 @@ def _points(forecast: TreeForecast, rows: IntArray) -> dict[str, np.ndarray]:
             inside[..., 1],
         )
         total = sampled[metric].sum(axis=2)
-        _put_total(found, metric, mean.sum(axis=1), _quantiles(total[:, :, None], probabilities)[:, 0])
+        _put_total(found, metric, mean.sum(axis=1), path_quantiles(total[:, :, None], probabilities)[:, 0])
     for ratio, (above, below, factor) in RATIOS.items():
         daily = _ratio(sampled[above], sampled[below], factor)
         found[f"{ratio}.value"] = _ratio(forecast.mean[above][rows], forecast.mean[below][rows], factor)
-        bounds = _quantiles(daily, probabilities)
+        bounds = path_quantiles(daily, probabilities)
         for place, name in enumerate(QUANTILES):
             found[f"{ratio}.{name}"] = bounds[..., place]
         whole = _ratio(sampled[above].sum(axis=2), sampled[below].sum(axis=2), factor)
         value = _ratio(forecast.mean[above][rows].sum(axis=1), forecast.mean[below][rows].sum(axis=1), factor)
-        _put_total(found, ratio, value, _quantiles(whole[:, :, None], probabilities)[:, 0])
+        _put_total(found, ratio, value, path_quantiles(whole[:, :, None], probabilities)[:, 0])
     return found
 
 
@@ -122,7 +126,7 @@ def _ratio(above: FloatArray, below: FloatArray, factor: float) -> FloatArray:
         return factor * above / below
 
 
-def _quantiles(samples: FloatArray, probabilities: list[float]) -> FloatArray:
+def path_quantiles(samples: FloatArray, probabilities: list[float]) -> FloatArray:
     """Quantiles over the paths (rows, paths, days) that are defined: (rows, days, probabilities).
 
     Bounds are figures that were drawn, the outer ones of two; infinite ones come back as they are.
