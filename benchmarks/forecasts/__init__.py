@@ -1,0 +1,1 @@
+"""Forecasts on real and synthetic daily series, beside Prophet and statsforecast."""

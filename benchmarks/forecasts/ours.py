@@ -1,0 +1,191 @@
+"""The methods of ml_assets.forecasts, put together and given widths as in a scheduled run.
+
+Left out is what only a tree knows: coherence, paused entities, late leads.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmarks.forecasts.outcome import Outcome, processor_seconds
+from benchmarks.forecasts.series import HORIZON, Part, SeriesSet, delivering
+from ml_assets.features.grid import FloatArray
+from ml_assets.forecasts.backtest import ORIGINS, backtest_origins, combine
+from ml_assets.forecasts.calibration import calibrate
+from ml_assets.forecasts.candidates import DEFAULT_METHODS, ForecastPolicy, make_methods
+from ml_assets.forecasts.distribution import cdf_bounds
+from ml_assets.forecasts.frames import METRICS, QUANTILES
+
+BOUNDS = (QUANTILES["lower_80"], QUANTILES["upper_80"])
+MONEY = "spend"
+"""Real series are forecast as money is: non-negative and continuous."""
+
+BOOSTING, PROPHET = "boosting", "prophet"
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Forecasts of methods for all rows of a part, at the origins that choose and then at those scored."""
+
+    part: Part
+    origins: tuple[int, ...]
+    points: dict[str, FloatArray]
+    """Method -> (origins, series, horizon)."""
+
+    @property
+    def scored(self) -> slice:
+        """The places of the scored origins."""
+        return slice(len(self.origins) - len(self.part.origins), None)
+
+    def alone(self, name: str) -> FloatArray:
+        """One method at the scored origins: (origins, series, horizon)."""
+        return self.points[name][self.scored]
+
+    def having(self, name: str, scored: FloatArray) -> "Candidates":
+        """With a method that is known for the scored rows at the scored origins only."""
+        points = np.full((len(self.origins), self.part.batch.height, HORIZON), np.nan)
+        points[self.scored, self.part.scored] = np.maximum(scored, 0.0)
+        return replace(self, points={**self.points, name: points})
+
+
+def forecast(part: Part, methods: Sequence[str] = DEFAULT_METHODS) -> Candidates:
+    """All rows by the named methods."""
+    origins = (*part.past_origins(), *part.origins)
+    made = make_methods(ForecastPolicy(methods=tuple(methods)))
+    return Candidates(
+        part, origins, {method.name: method.forecast(part.batch, origins, HORIZON) for method in made}
+    )
+
+
+def combined(candidates: Candidates) -> FloatArray:
+    """The weighted mean of the candidates, by errors before each origin: (all origins, series, horizon)."""
+    part = candidates.part
+    return combine(candidates.points, part.batch, candidates.origins, part.group).forecast
+
+
+def with_intervals(series: SeriesSet, found: Sequence[Candidates], seconds: float) -> list[Outcome]:
+    """An outcome for all rows of each part: the combination, and intervals calibrated before each origin.
+
+    Parts on one grid that are the metrics of the same entities are calibrated together, as in the product.
+    """
+    points = [combined(each) for each in found]
+    if len(series.parts) > 1 and all(part.name in METRICS for part in series.parts):
+        names = [part.name for part in series.parts]
+        return _intervals(found, dict(zip(names, points, strict=True)), names, seconds)
+    return [
+        _intervals([each], dict.fromkeys(METRICS, mean), [MONEY], seconds)[0]
+        for each, mean in zip(found, points, strict=True)
+    ]
+
+
+def _intervals(
+    found: Sequence[Candidates], means: Mapping[str, FloatArray], names: Sequence[str], seconds: float
+) -> list[Outcome]:
+    """Outcomes of the metrics `names`, one for each of `found`; `means` has every metric."""
+    first = found[0]
+    part, origins = first.part, np.array(first.origins)
+    values = {name: each.part.batch.values for name, each in zip(names, found, strict=True)}
+    values = {metric: values.get(metric, part.batch.values) for metric in METRICS}
+    actual = {metric: _windows(values[metric], first.origins) for metric in METRICS}
+    for metric in METRICS:
+        actual[metric][~delivering(values[metric], first.origins)] = np.nan
+    whole = {metric: np.ones_like(actual[metric]) for metric in METRICS}
+    shape = (len(part.origins), part.batch.height, HORIZON)
+    ends = {name: (np.empty(shape), np.empty(shape), np.full(shape, np.nan)) for name in names}
+    rows = np.arange(part.batch.height)
+    groups = int(part.group.max()) + 1
+    for place, origin in enumerate(part.origins):
+        past = np.flatnonzero(origins + HORIZON <= origin)[-ORIGINS:]
+        known = calibrate(
+            {metric: actual[metric][past] for metric in METRICS},
+            {metric: np.nan_to_num(means[metric][past]) for metric in METRICS},
+            {metric: whole[metric][past] for metric in METRICS},
+            part.group,
+            np.arange(groups),
+        )
+        at = first.scored.start + place
+        for name in names:
+            mean = means[name][at]
+            bounds, levels = known.bounds(name, mean, BOUNDS, rows)
+            lower, upper, inside = ends[name]
+            lower[place], upper[place] = bounds[..., 0], bounds[..., 1]
+            if name != MONEY:
+                spread = np.broadcast_to(known.dispersion[name][:, None], mean.shape)
+                seen = _windows(values[name], [origin])[0]
+                inside[place] = _share_inside(seen, mean, spread, levels)
+    return [
+        Outcome(
+            points=means[name][first.scored],
+            seconds=seconds,
+            lower=ends[name][0],
+            upper=ends[name][1],
+            inside=None if name == MONEY else ends[name][2],
+        )
+        for name in names
+    ]
+
+
+def _share_inside(seen: FloatArray, mean: FloatArray, spread: FloatArray, levels: FloatArray) -> FloatArray:
+    """Probability that the randomised PIT lies between two levels of the distribution, per cell."""
+    below, upto = cdf_bounds(np.nan_to_num(seen), mean, spread, is_count=True)
+    kept = np.maximum(np.minimum(upto, levels[..., 1]) - np.maximum(below, levels[..., 0]), 0.0)
+    share = np.divide(kept, upto - below, out=np.zeros_like(kept), where=upto > below)
+    return np.where(np.isfinite(seen), share, np.nan)
+
+
+def _windows(values: FloatArray, origins: Sequence[int]) -> FloatArray:
+    """The days from each origin on: (origins, series, horizon), NaN behind the last day."""
+    padded = np.pad(values, ((0, 0), (0, HORIZON)), constant_values=np.nan)
+    return np.stack([padded[:, origin : origin + HORIZON] for origin in origins])
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of the processor for one forecast date of one series."""
+
+    alone: dict[str, float]
+    """Method -> its forecast of that date and nothing else."""
+    methods: float
+    """The methods together, at that date and at the origins of its backtest."""
+    widths: float
+    """The weights, the calibration and the bounds."""
+
+    @property
+    def whole(self) -> float:
+        """Everything that a date takes."""
+        return self.methods + self.widths
+
+
+def cost(series: SeriesSet, methods: Sequence[str] = DEFAULT_METHODS) -> Cost:
+    """What the last origin of a set takes, all its series together."""
+    parts = [_last(part) for part in series.parts]
+    height = sum(part.batch.height for part in parts)
+    alone: dict[str, float] = {}
+    for method in make_methods(ForecastPolicy(methods=tuple(methods))):
+        began = processor_seconds()
+        for part in parts:
+            method.forecast(part.batch, part.origins, HORIZON)
+        alone[method.name] = (processor_seconds() - began) / height
+    began = processor_seconds()
+    found: list[Candidates] = []
+    for part in parts:
+        origins = (*backtest_origins(part.batch.days, HORIZON), part.batch.days)
+        made = make_methods(ForecastPolicy(methods=tuple(methods)))
+        points = {method.name: method.forecast(part.batch, origins, HORIZON) for method in made}
+        found.append(Candidates(part, origins, points))
+    forecast_by = processor_seconds()
+    with_intervals(replace(series, parts=tuple(parts)), found, 0.0)
+    return Cost(
+        alone=alone,
+        methods=(forecast_by - began) / height,
+        widths=(processor_seconds() - forecast_by) / height,
+    )
+
+
+def _last(part: Part) -> Part:
+    """The part as of its last origin, which is the only one."""
+    origin = part.origins[-1]
+    return replace(
+        part, batch=part.batch.before(origin), origins=(origin,), is_delivering=part.is_delivering[-1:]
+    )
