@@ -9,7 +9,7 @@ spend and leads, and one day and the next, go with each other as they did.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,6 +31,12 @@ DEFAULT_DISPERSION = 0.05
 LARGEST_SURPRISE = 16.0
 """Squared relative errors count up to this: one paused entity does not set the width of all."""
 
+SAMPLE = 1000
+"""Nodes of an account and step from which the distributions are judged; more do not move them."""
+
+LARGEST_SMALL = 40.0
+HALF = 0.5
+
 LEAST_PATHS = 60
 """Origins of the backtest, over all nodes of a level, below which made-up ones are added."""
 
@@ -44,12 +50,16 @@ class Calibration:
 
     dispersion: dict[str, FloatArray]
     """Metric -> (nodes,)."""
-    values: dict[str, FloatArray]
-    """Metric -> PIT of the backtest (origins, nodes, steps); NaN where nothing was forecast or known."""
     group: IntArray
     """(nodes,): account and step of the tree."""
+    values: dict[str, FloatArray]
+    """Metric -> PIT of the backtest (origins, sample, steps); NaN where nothing was forecast or known."""
+    sampled: IntArray
+    """(sample,): groups of the nodes whose values these are."""
     seeds: IntArray
     """(groups,): the seed of each group's made-up paths."""
+    tables: dict[tuple[str, tuple[float, ...]], FloatArray] = field(default_factory=dict, repr=False)
+    """What `bounds` looked up before."""
 
     def bounds(
         self, metric: str, mean: FloatArray, levels: Sequence[float], rows: IntArray
@@ -73,31 +83,36 @@ class Calibration:
         """Which share of the probability of a bound's own figure lies inside the interval.
 
         `bounds` and `levels` (rows, horizon, 2): lower and upper, as `bounds` found them; the same shape
-        comes back. 1 for money.
+        comes back. 1 for money, and a half of a large count, whose own probability is next to nothing.
         """
         if metric not in COUNTS:
             return np.ones_like(bounds)
-        spread = np.broadcast_to(self.dispersion[metric][rows][:, None, None], bounds.shape)
-        middle = np.broadcast_to(mean[:, :, None], bounds.shape)
-        below, upto = cdf_bounds(bounds, middle, spread, is_count=True)
-        kept = np.minimum(upto, levels[..., 1:]) - np.maximum(below, levels[..., :1])
-        share = np.divide(kept, upto - below, out=np.ones_like(kept), where=upto > below)
+        share = np.full(bounds.shape, HALF)
+        small = mean <= LARGEST_SMALL
+        spread = np.broadcast_to(self.dispersion[metric][rows][:, None], mean.shape)[small][:, None]
+        below, upto = cdf_bounds(bounds[small], mean[small][:, None], spread, is_count=True)
+        kept = np.minimum(upto, levels[small][:, 1:]) - np.maximum(below, levels[small][:, :1])
+        share[small] = np.divide(kept, upto - below, out=np.ones_like(kept), where=upto > below)
         return np.clip(share, 0.0, 1.0)
 
     def _tables(self, metric: str, levels: Sequence[float]) -> FloatArray:
         """Where in the distributions the levels are found: (groups, buckets, levels)."""
+        key = metric, tuple(levels)
+        if key in self.tables:
+            return self.tables[key]
         values = self.values[metric]
         steps = np.searchsorted(BUCKETS, np.arange(1, values.shape[2] + 1), side="right") - 1
         prior = (np.arange(PRIOR_VALUES) + 0.5) / PRIOR_VALUES
         out = np.empty((self.seeds.size, len(BUCKETS), len(levels)))
         for group in range(self.seeds.size):  # accounts x 4, whatever the number of nodes
-            of_group = values[:, self.group == group]
+            of_group = values[:, self.sampled == group]
             last = np.empty(0)
             for bucket in range(len(BUCKETS)):
                 found = of_group[:, :, steps == bucket]
                 found = found[np.isfinite(found)]
                 last = found if found.size else last  # further ahead than was tried: as the last that was
                 out[group, bucket] = np.quantile(np.concatenate([last, prior]), levels, method="hazen")
+        self.tables[key] = out
         return out
 
     def paths(self, mean: dict[str, FloatArray], rows: IntArray, count: int) -> dict[str, FloatArray]:
@@ -127,7 +142,7 @@ class Calibration:
 
     def _drawn(self, group: int, count: int, horizon: int) -> FloatArray:
         """(count, metrics, horizon) values of whole origins of the backtest of a group."""
-        of_group = np.stack([self.values[metric][:, self.group == group] for metric in METRICS])
+        of_group = np.stack([self.values[metric][:, self.sampled == group] for metric in METRICS])
         metrics, origins, nodes, steps = of_group.shape
         known = of_group.transpose(1, 2, 0, 3).reshape(origins * nodes, metrics, steps)
         known = known[np.isfinite(known).all(axis=(1, 2))]
@@ -164,18 +179,33 @@ def calibrate(
     """
     dispersion: dict[str, FloatArray] = {}
     values: dict[str, FloatArray] = {}
-    uniform = _uniform(next(iter(actual.values())).shape, group, seeds)
+    chosen = _sample(group)
+    sampled = group[chosen]
+    origins, _, steps = next(iter(actual.values())).shape
+    uniform = _uniform((origins, sampled.size, steps), sampled, seeds)
     for metric in METRICS:
         is_count = metric in COUNTS
         expected = mean[metric] * exposure[metric]
         usable = np.isfinite(actual[metric]) & (expected > 0)
-        seen = np.where(usable, actual[metric], np.nan)
+        seen = np.where(usable, np.rint(actual[metric]) if is_count else actual[metric], np.nan)
         dispersion[metric] = _dispersion(seen, expected, group, seeds.size, is_count=is_count)
-        spread = np.broadcast_to(dispersion[metric][None, :, None], seen.shape)
         values[metric] = randomised_pit(
-            np.rint(seen) if is_count else seen, expected, spread, is_count=is_count, uniform=uniform[metric]
+            seen[:, chosen],
+            expected[:, chosen],
+            dispersion[metric][None, chosen, None],
+            is_count=is_count,
+            uniform=uniform[metric],
         )
-    return Calibration(dispersion=dispersion, values=values, group=group, seeds=seeds)
+    return Calibration(dispersion=dispersion, group=group, values=values, sampled=sampled, seeds=seeds)
+
+
+def _sample(group: IntArray) -> IntArray:
+    """Nodes of each group at even distances, at most about `SAMPLE` of a group."""
+    order = np.argsort(group, kind="stable")
+    sizes = np.bincount(group)
+    place = np.arange(group.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    apart = np.repeat(-(-sizes // SAMPLE), sizes)
+    return np.sort(order[place % np.maximum(apart, 1) == 0])
 
 
 def _uniform(shape: tuple[int, ...], group: IntArray, seeds: IntArray) -> dict[str, FloatArray]:

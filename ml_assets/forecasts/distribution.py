@@ -69,7 +69,7 @@ def cdf_bounds(
         *(np.asarray(part, dtype=np.float64) for part in (values, mean, dispersion))
     )
     if is_count:
-        below, upto = _count_cdf(np.ceil(y) - 1.0, m, k), _count_cdf(np.floor(y), m, k)
+        below, upto = _count_bounds(y, m, k)
     else:
         is_point = (m <= 0) | (k <= 0)
         shape = 1.0 / np.where(is_point, 1.0, k)
@@ -264,6 +264,26 @@ def _large_count(ranks: _Ranks, mean: FloatArray, dispersion: FloatArray) -> Flo
     found -= (shift + 0.5)[:, None]
     np.ceil(found, out=found)
     return np.maximum(found, 0.0, out=found)
+
+
+def _count_bounds(values: FloatArray, mean: FloatArray, dispersion: FloatArray) -> tuple[FloatArray, ...]:
+    """`cdf_bounds` of counts: small ones from the running total, the others by the incomplete integrals."""
+    y, m, k = values.ravel(), mean.ravel(), dispersion.ravel()
+    below, upto = np.full(y.size, np.nan), np.full(y.size, np.nan)
+    first, last = np.ceil(y) - 1.0, np.floor(y)
+    is_small = (last < WIDTH) & (m > 0) & (m <= LARGEST_SEARCHED)
+    small = np.flatnonzero(is_small & (first < WIDTH))
+    for start in range(0, small.size, _CELLS):
+        rows = small[start : start + _CELLS]
+        total = _running_total(m[rows], k[rows])
+        cells = np.arange(rows.size)
+        for out, counts in ((below, first[rows]), (upto, last[rows])):
+            reached = total[cells, np.maximum(counts, 0.0).astype(np.intp)]
+            out[rows] = np.where(counts < 0.0, 0.0, np.minimum(reached, 1.0))
+    large = np.flatnonzero(~is_small)
+    below[large] = _count_cdf(first[large], m[large], k[large])
+    upto[large] = _count_cdf(last[large], m[large], k[large])
+    return below.reshape(values.shape), upto.reshape(values.shape)
 
 
 def _count_cdf(counts: FloatArray, mean: FloatArray, dispersion: FloatArray) -> FloatArray:
