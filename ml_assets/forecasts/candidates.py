@@ -3,14 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ml_assets.forecasts.methods import (
-    Boosting,
-    Intermittent,
-    ProphetMethod,
-    SeasonalNaive,
-    Smoothing,
-)
+from ml_assets.forecasts.methods.boosting import Boosting
+from ml_assets.forecasts.methods.intermittent import Intermittent
+from ml_assets.forecasts.methods.naive import SeasonalNaive
+from ml_assets.forecasts.methods.prophet import ProphetMethod
 from ml_assets.forecasts.methods.protocol import Method
+from ml_assets.forecasts.methods.smoothing import Smoothing
 
 DEFAULT_METHODS = ("smoothing", "seasonal_mean", "seasonal_naive", "intermittent")
 """Candidates of a scheduled run; the others are for those who ask for them (docs/forecasts.md)."""

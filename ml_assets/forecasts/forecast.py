@@ -166,7 +166,12 @@ def _reconcile(
     size = np.where(known, recent, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     structural = np.maximum(size, 1e-3) ** TAYLOR
     missed = np.concatenate(errors, axis=1) if errors else np.full((values.shape[0], 1), np.nan)
-    variances = [part[:, None] for part in tree.split(shrunk_variances(missed, structural))]
+    variance = np.empty_like(structural)
+    account = np.concatenate([step.account for step in tree.steps])
+    for place in range(tree.accounts.height):  # each by what its own errors say
+        here = account == place
+        variance[here] = shrunk_variances(missed[here], structural[here])
+    variances = [part[:, None] for part in tree.split(variance)]
     parents = [step.parent for step in tree.steps]
     out = np.empty_like(base)
     for place, origin in enumerate(origins):

@@ -106,9 +106,12 @@ class Smoothing:
         profiles = np.ones((batch.height, batch.days + 1), dtype=np.float32)
 
         def smooth(part: IntArray, parents: IntArray | None) -> None:
-            prior = None if parents is None else profiles[parents]
-            out[:, part], profiles[part] = self._smooth(batch, part, prior, origins, horizon)
+            above = None if parents is None else _Above(profiles, parents, parents != part)
+            self._smooth(batch, part, above, origins, profiles, out)
 
+        if batch.height <= CHUNK:  # parents and children through the days together
+            smooth(np.arange(batch.height), batch.parent)
+            return out
         # numpy works outside of the interpreter's lock: chunks of a generation side by side.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for rows, parents in _generations(batch):
@@ -118,9 +121,16 @@ class Smoothing:
         return out
 
     def _smooth(
-        self, batch: Batch, rows: IntArray, prior: Single | None, origins: Sequence[int], horizon: int
-    ) -> tuple[FloatArray, Single]:
-        """Forecasts of some series and, day by day, the factor their profile had for the day."""
+        self,
+        batch: Batch,
+        rows: IntArray,
+        above: "_Above | None",
+        origins: Sequence[int],
+        profiles: Single,
+        out: FloatArray,
+    ) -> None:
+        """Write forecasts of some series and, day by day, the factor their profile had for the day."""
+        horizon = out.shape[2]
         values = batch.values[rows]
         exposure = None if batch.exposure is None else batch.exposure[rows]
         if exposure is not None:
@@ -130,26 +140,24 @@ class Smoothing:
         scale = np.where(known, np.abs(values), 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         scale = np.where(scale > 0, scale, 1.0)
         values = (values / scale[:, None]).astype(np.float32)
-        states = _States(scale if batch.is_count else None, rows.size, self.parameters)
+        states = _States(scale if batch.is_count else None, rows.size, self.parameters, above)
         tried = min(horizon, TRIED_DAYS)
         errors: dict[int, Single] = {}
-        out = np.full((len(origins), rows.size, horizon), np.nan)
-        used = np.ones((rows.size, batch.days + 1), dtype=np.float32)
         places = {origin: place for place, origin in enumerate(origins)}
         remainders = {origin % WEEK for origin in origins}
         last = max(origins)
-        for day in range(last + 1):
+        begun = known.any(axis=0)
+        for day in range(min(int(begun.argmax()) if begun.any() else last, *origins), last + 1):
             if day in places:
                 weights = self._weights(errors, day, tried, rows.size)
-                out[places[day]] = states.forecast(weights, day, horizon) * scale[:, None]
+                out[places[day], rows] = states.forecast(weights, day, horizon) * scale[:, None]
             if day == last:
                 break
             if day % WEEK in remainders and day + tried <= last:
                 errors[day] = states.error(values[:, day : day + tried], day)
-            used[:, day] = states.profile[day % WEEK].mean(axis=1)
+            profiles[rows, day] = states.profile[day % WEEK].mean(axis=1)
             share = None if exposure is None else exposure[:, day].astype(np.float32)
-            states.update(values[:, day], day, share, None if prior is None else prior[:, day])
-        return out, used
+            states.update(values[:, day], day, share)
 
     def _weights(self, errors: dict[int, Single], origin: int, tried: int, series: int) -> FloatArray:
         """Weights of the parameters by their errors at the weekly origins before: (series, sets)."""
@@ -167,10 +175,31 @@ class Smoothing:
         return weights / weights.sum(axis=1, keepdims=True)
 
 
+@dataclass(frozen=True)
+class _Above:
+    """What the parents' profiles were, day by day."""
+
+    profiles: Single
+    """(series of the batch, days)"""
+    parents: IntArray
+    """Rows of `profiles`."""
+    has_parent: npt.NDArray[np.bool_]
+
+    def on(self, day: int) -> Single:
+        """The parents' factor for the day: (series, 1)."""
+        return self.profiles[self.parents, day][:, None]
+
+
 class _States:
     """Level, trend, weekday profile and size of the errors: (series, sets of parameters)."""
 
-    def __init__(self, count_scale: FloatArray | None, series: int, parameters: Sequence[Rates]) -> None:
+    def __init__(
+        self,
+        count_scale: FloatArray | None,
+        series: int,
+        parameters: Sequence[Rates],
+        above: _Above | None,
+    ) -> None:
         self.rate, self.profile_rate, self.trend_rate, self.clip = np.array(
             [(rates.level, rates.profile, rates.trend, rates.clip) for rates in parameters], dtype=np.float32
         ).T
@@ -181,20 +210,26 @@ class _States:
         self.size = np.zeros(shape, dtype=np.float32)
         self.days = np.zeros((series, 1), dtype=np.float32)
         self.weekdays = np.zeros((WEEK, series, 1), dtype=np.float32)
+        self.above = above
+        has_parent = np.zeros(series, dtype=bool) if above is None else above.has_parent
+        self.trust = np.where(has_parent, PARENT_WEEKS, PRIOR_WEEKS).astype(np.float32)[:, None]
+        self.pull = np.where(has_parent, PULL, 0.0).astype(np.float32)[:, None]
         # A count's Poisson deviation, on the series' own scale.
         self.poisson = (
             None if count_scale is None else (COUNT_CLIP**2 / count_scale[:, None]).astype(np.float32)
         )
 
-    def update(self, values: Single, day: int, exposure: Single | None, prior: Single | None) -> None:
-        """Take in a day: `values` (series,), NaN where it says nothing; `prior`: the parent's factor."""
+    def update(self, values: Single, day: int, exposure: Single | None) -> None:
+        """Take in a day: `values` (series,), NaN where it says nothing."""
         there = np.isfinite(values)[:, None]
         weight = there.astype(np.float32)
         gain = weight if exposure is None else weight * exposure[:, None]
         weekday, young = day % WEEK, self.days < LEARN_DAYS
         profile = self.profile[weekday]
+        prior = None if self.above is None else self.above.on(day)
         if prior is not None:  # a weekday that comes for the first time is as with the parent
-            profile = np.where(self.weekdays[weekday] > 0, profile, prior[:, None])
+            is_new = (self.weekdays[weekday] == 0) & (self.pull > 0)
+            profile = np.where(is_new, prior, profile)
         base = self.level + np.float32(DAMPING) * self.trend
         expected = base * profile
         error = (np.where(there, values[:, None], 0.0) - expected) * weight
@@ -229,13 +264,12 @@ class _States:
         prior: Single | None,
     ) -> None:
         floor = np.maximum(base, _TINY)
-        trust = PRIOR_WEEKS if prior is None else PARENT_WEEKS
-        rate = np.maximum(self.profile_rate, 1.0 / (self.weekdays[weekday] + np.float32(1.0 + trust)))
+        rate = np.maximum(self.profile_rate, 1.0 / (self.weekdays[weekday] + 1.0 + self.trust))
         moved = np.clip(rate * clipped / floor, np.float32(-0.5), np.float32(0.5))
         moved *= (self.days >= 1) & (base > _TINY)
         if prior is not None:
             noise = np.minimum(self.size / floor, np.float32(SURPRISE))
-            moved += np.float32(PULL) * weight * noise * (prior[:, None] - profile)
+            moved += self.pull * weight * noise * (prior - profile)
         self.profile[weekday] = np.maximum(profile + moved, 0.0)
 
     def _ahead(self, day: int, horizon: int) -> Iterator[Single]:
