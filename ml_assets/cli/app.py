@@ -10,8 +10,10 @@ from ml_assets.cli import (
     demo,
     dev,
     doctor,
+    forecast,
     incidents,
     ingest,
+    pacing,
     policy,
     recommendations,
     replay,
@@ -56,6 +58,10 @@ def _options(
 app.command("demo", short_help="From nothing to a report: a synthetic account or your own.")(demo.demo)
 app.command("run", short_help="Judge a range of days through Dagster, in this process.")(run.run)
 app.command("report", short_help="Print what has been judged.")(report.report)
+app.command("forecast", short_help="What comes next for an entity, and under another budget.")(
+    forecast.forecast
+)
+app.command("pacing", short_help="The month to date, where it lands, and the budget.")(pacing.pacing)
 app.command("replay", short_help="Decide past dates again, under one policy or two.")(replay.replay)
 app.command("doctor", short_help="Say what is set up, what is missing and what to do.")(doctor.doctor)
 app.command("dev", short_help="Start the Dagster UI and daemon on the same data.")(dev.dev)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MAX_CANDIDATES = 8
 """How many entities a sentence names that a text could mean."""
 
+MAX_NEAR = 3
+"""How many a sentence names that a text may have meant."""
+
 NOT_ASKED = {
     "not_running": "it does not run",
     "not_paused": "it is not paused",
@@ -117,7 +120,20 @@ def find_entity(entities: "pl.DataFrame", wanted: str) -> dict[str, Any]:
                 f"{wanted!r} may mean {found.height} entities: {some}{more}. Give the id, or narrow it down "
                 "with --level or --account."
             )
-    raise UsageError(f"There is no campaign, adset or ad whose id is, or whose name contains, {wanted!r}.")
+    raise UsageError(
+        f"There is no campaign, adset or ad whose id is, or whose name contains, {wanted!r}."
+        + _nearest(entities, sought)
+    )
+
+
+def _nearest(entities: "pl.DataFrame", sought: str) -> str:
+    """A sentence with the names and ids that look like it, if there are any."""
+    from difflib import get_close_matches
+
+    known = [*entities["name"].drop_nulls().unique().sort(), *entities["entity_id"].unique().sort()]
+    spelled = {text.clean(word, "").casefold(): word for word in reversed(known)}
+    near = get_close_matches(sought.casefold(), spelled, MAX_NEAR)
+    return f" The nearest: {', '.join(text.clean(spelled[word], '') for word in near)}." if near else ""
 
 
 def _newest_day(connection: "sa.Connection", account: dict[str, Any]) -> dt.date:

@@ -68,3 +68,56 @@ SCORED_POINTS: Schema = {
     **FORECAST_POINTS,
     "actual_value": pl.Float64(),  # null until the day has come
 }
+
+BOUNDS: Schema = {name: pl.Float64() for name in QUANTILES}
+
+PERIODS: Schema = {
+    "target_metric": pl.String(),
+    "first_date": pl.Date(),
+    "last_date": pl.Date(),
+    "value": pl.Float64(),
+    **BOUNDS,
+}
+"""One row per metric and block of days of one forecast."""
+
+PLANNED: Schema = {
+    "target_metric": pl.String(),  # spend, leads, cpl
+    "value": pl.Float64(),  # over the whole horizon under the planned budget; cpl null without leads
+    **BOUNDS,  # null where a cost per lead has no bound
+    "unplanned_value": pl.Float64(),  # the forecast itself: as things go on
+}
+"""One row per metric: what a planned budget brings."""
+
+_BOUNDED = {
+    metric: {f"{metric}_landing_{name}": dtype for name, dtype in BOUNDS.items()}
+    for metric in ("spend", "leads", "cpl")
+}
+
+PACING: Schema = {
+    **KEY,  # entity_type: a level, or "account"
+    "parent_id": pl.String(),
+    "month": pl.Date(),  # its first day, in the account's own calendar
+    "forecast_date": pl.Date(),  # last day that is known
+    "days_left": pl.Int64(),  # 0 on the last day of a month: the landing is the month's figure
+    "insufficient_data": pl.Boolean(),  # under three days of history: rest and landing are null
+    "spend_to_date": pl.Float64(),
+    "spend_rest": pl.Float64(),  # forecast of the days left
+    "spend_landing": pl.Float64(),  # to date and rest
+    **_BOUNDED["spend"],
+    "spend_straight_line": pl.Float64(),  # were every day of the month like the mean of those so far
+    "leads_to_date": pl.Float64(),  # as delivered
+    "leads_to_date_final": pl.Float64(),  # with those of the last days that are still to come in
+    "leads_rest": pl.Float64(),
+    "leads_landing": pl.Float64(),  # final to date and rest
+    **_BOUNDED["leads"],
+    "leads_straight_line": pl.Float64(),  # from the final ones
+    "cpl_to_date": pl.Float64(),  # with the leads that are still to come in; null without any
+    "cpl_landing": pl.Float64(),
+    **_BOUNDED["cpl"],
+    "budget": pl.Float64(),  # of the month; null where there is none
+    "budget_source": pl.String(),  # monthly_budget, or daily_budget: that of today on every day of the month
+    "budget_share_to_date": pl.Float64(),
+    "budget_share_landing": pl.Float64(),
+    "above_budget_probability": pl.Float64(),  # of ending the month above it
+}
+"""One row per entity: where its month is and where it ends. Money in the account's currency."""
