@@ -3,6 +3,7 @@
 python -m benchmarks.forecasts --seeds 5          # fewer synthetic accounts (50 by default)
 python -m benchmarks.forecasts --set nn5          # one set (nn5, examples, synthetic); may be repeated
 python -m benchmarks.forecasts --quick            # three accounts, no real series, Prophet alone beside ours
+python -m benchmarks.forecasts --batched          # without boosting and the champion, the slow part of ours
 python -m benchmarks.forecasts --cache FOLDER     # keep what the others forecast, and use it the next time
 python -m benchmarks.forecasts --data FOLDER      # with forecasts/nn5, forecasts/prophet_examples, ...
 
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, help="folder for the forecasts of the others")
     parser.add_argument("--data", type=Path, help="folder of the real series")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_SEEDS} accounts, Prophet alone")
+    parser.add_argument("--batched", action="store_true", help="without the champion and its boosting")
     given = parser.parse_args(arguments)
     folder = data_folder(given.data, "")
     sets = given.sets or (("synthetic",) if given.quick else SETS)
@@ -62,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
                 continue
             series = READERS[name](folder) if name in READERS else synthetic(seeds)
             said(f"{name}: {series.scored:,} series")
-            trials.append(run(series, names, workers, cache, said))
+            trials.append(run(series, names, workers, cache, said, has_champion=not given.batched))
             print_trial(trials[-1])
     real = [trial for trial in trials if trial.series.name in REAL]
     if len(real) > 1:

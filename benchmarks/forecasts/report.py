@@ -77,8 +77,8 @@ def print_trial(trial: Trial) -> None:
 
 def print_real(trials: Sequence[Trial]) -> None:
     """The real sets as one: mean over all their series."""
-    names = list(trials[0].scores)
-    whole = {name: together(apart([trial.total(trial.scores[name]) for trial in trials])) for name in names}
+    totals = [_totals(trial) for trial in trials]
+    whole = {name: together(apart([each[name] for each in totals])) for name in totals[0]}
     print(f"\n### All real series ({whole[BASE].errors.size})\n")
     _print_methods(whole, "real")
 

@@ -53,8 +53,13 @@ def run(
     workers: baselines.Workers,
     cache: Cache,
     said: Callable[[str], None],
+    *,
+    has_champion: bool = True,
 ) -> Trial:
-    """Baselines `names` (Prophet among them) and our methods on every part of a set."""
+    """Baselines `names` (Prophet among them) and our methods on every part of a set.
+
+    Without the champion there is no boosting either, which takes most of the time.
+    """
     theirs = {
         name: [
             cache.get(series.name, part, name, lambda name=name, part=part: workers.run(name, part, said))
@@ -66,24 +71,22 @@ def run(
     batched = [ours.forecast(part) for part in series.parts]
     cost = ours.cost(series)
     of_all = ours.with_intervals(series, batched, cost.whole)
-    said("boosting")
-    boosted = [
-        ours.forecast(part, (*DEFAULT_METHODS, ours.BOOSTING)).having(ours.PROPHET, prophet.points)
-        for part, prophet in zip(series.parts, theirs[BASE], strict=True)
-    ]
-    said("champion")
-    champion = ours.with_intervals(series, boosted, math.nan)
-    outcomes = {
-        BATCHED: _scored(series, of_all),
-        CHAMPION: _scored(series, champion),
-        **theirs,
-    }
+    outcomes = {BATCHED: _scored(series, of_all)}
+    tried = batched
+    if has_champion:
+        said("boosting and the champion")
+        tried = [
+            ours.forecast(part, (*DEFAULT_METHODS, ours.BOOSTING)).having(ours.PROPHET, prophet.points)
+            for part, prophet in zip(series.parts, theirs[BASE], strict=True)
+        ]
+        outcomes[CHAMPION] = _scored(series, ours.with_intervals(series, tried, math.nan))
+    outcomes |= theirs
     alone = {
         name: [
             Outcome(points=each.alone(name)[:, each.part.scored], seconds=cost.alone.get(name, math.nan))
-            for each in boosted
+            for each in tried
         ]
-        for name in boosted[0].points
+        for name in tried[0].points
         if name != ours.PROPHET
     }
     return Trial(
