@@ -6,8 +6,10 @@ from ml_assets.defs.assets.anomalies import anomalies
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
+from ml_assets.defs.assets.forecasts import forecasts
 from ml_assets.defs.assets.insights import insights
 from ml_assets.defs.assets.recommendations import recommendations
+from ml_assets.defs.checks import FORECAST_CHECKS
 from ml_assets.defs.resources import DatabaseResource
 
 
@@ -15,7 +17,8 @@ from ml_assets.defs.resources import DatabaseResource
 def defs() -> dg.Definitions:
     """Everything Dagster is told about."""
     return dg.Definitions(
-        assets=[insights, entity_metrics, features, classifications, anomalies, recommendations],
+        assets=[insights, entity_metrics, features, classifications, anomalies, forecasts, recommendations],
+        asset_checks=list(FORECAST_CHECKS),
         resources={"database": DatabaseResource()},
         # A step is one pass over whole frames; a process of its own for each would cost more than the step.
         executor=dg.in_process_executor,

@@ -49,6 +49,14 @@ class Settings(BaseSettings):
         default=None, description="First date partition; empty: 37 months before today."
     )
     timezone: str = Field(default="UTC", description="IANA time zone of partitions and schedules.")
+    forecast_methods: str = Field(
+        default="",
+        description="Methods that forecasts choose among, separated by commas; empty: those of "
+        "`ml_assets.forecasts.candidates.DEFAULT_METHODS`.",
+    )
+    prophet_seconds: float = Field(
+        default=60.0, ge=0.0, description="Seconds that Prophet may take for one date, where it is chosen."
+    )
     language: Literal["en", "pt-BR"] = Field(
         default="en", description="Language of titles, descriptions and reports."
     )

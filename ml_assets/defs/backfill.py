@@ -21,6 +21,7 @@ from ml_assets.defs.assets.anomalies import anomalies
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
+from ml_assets.defs.assets.forecasts import forecasts
 from ml_assets.defs.assets.insights import insights
 from ml_assets.defs.assets.recommendations import recommendations
 from ml_assets.defs.event_storage import quick_event_storage
@@ -30,6 +31,7 @@ from ml_assets.defs.resources import DatabaseResource
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.errors import RunFailedError, UsageError
 from ml_assets.features.inputs import LOOKBACK_DAYS as FEATURE_LOOKBACK_DAYS
+from ml_assets.forecasts.inputs import LOOKBACK_DAYS as FORECAST_LOOKBACK_DAYS
 from ml_assets.recommendations.inputs import LOOKBACK_DAYS as DECISION_LOOKBACK_DAYS
 from ml_assets.settings import settings
 from ml_assets.storage.engine import create_engine
@@ -39,16 +41,20 @@ from ml_assets.storage.schema import require_head
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-ASSETS = (insights, entity_metrics, features, classifications, anomalies, recommendations)
+ASSETS = (insights, entity_metrics, features, classifications, anomalies, forecasts, recommendations)
 """What a backfill can materialize, upstream first."""
 
 LOOKBACKS = {
     "features": FEATURE_LOOKBACK_DAYS,
     "classifications": CLASSIFICATION_LOOKBACK_DAYS,
     "anomalies": ANOMALY_LOOKBACK_DAYS,
+    "forecasts": FORECAST_LOOKBACK_DAYS,
     "recommendations": DECISION_LOOKBACK_DAYS,
 }
 """Asset -> days before a date whose figures it reads."""
+
+WHOLE_TREE = {"anomalies", "forecasts"}
+"""Assets that read all levels, whichever they write."""
 
 ASSET_NAMES = tuple(asset.key.to_user_string() for asset in ASSETS)
 LAUNCHED_BY_TAG = "ml_assets/launched_by"
@@ -158,7 +164,7 @@ def run_range(
                 missing = missing_insights(connection, instance, first, start)
             execute(missing)
             with engine.connect() as connection:
-                read = LEVELS if "anomalies" in chosen else levels[-1].path
+                read = LEVELS if WHOLE_TREE & set(chosen) else levels[-1].path
                 history = missing_entity_metrics(connection, instance, first, start, read)
     finally:
         engine.dispose()

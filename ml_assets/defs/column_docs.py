@@ -149,6 +149,24 @@ ANOMALIES_DOCS = {
     "is_superseded": "Newer figures do not show it any more, and somebody had seen it; never an alert",
 }
 
+FORECASTS_DOCS = {
+    **KEY_DOCS,
+    "entity_id": "Meta id of the entity; `unattributed:` and an id: what is of none of its children",
+    "target_metric": "spend, impressions, clicks, leads; cpl, ctr, cpc and cpm are derived from them",
+    "horizon_days": "Days ahead, from the day after the forecast date",
+    "forecast_date": "Last day that was known, in the account's time zone",
+    "method": "Candidate with the largest weight; `borrowed`: the parent's shape; `derived`: a ratio",
+    "model_version": "Version of the way forecasts are made",
+    "as_of": "Moment the figures are as of (UTC); levels of the same moment add up",
+    "insufficient_data": "Under three days of history: no numbers",
+    "backtest": "JSON: origins, MASE and weight of every candidate, MASE of their mean",
+    "total_value": "Sum over all days, or the ratio of the sums",
+    "total_lower_80": "Lower end of the 80 % interval of the total; null: none",
+    "total_upper_80": "Upper end of it",
+    "total_lower_95": "Lower end of the 95 % interval of the total; null: none",
+    "total_upper_95": "Upper end of it",
+}
+
 _TYPES: dict[type[pl.DataType], str] = {
     pl.Int64: "integer",
     pl.Float64: "double",

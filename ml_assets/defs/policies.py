@@ -25,6 +25,9 @@ QUARTER_PER_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=92)
 HALF_YEAR_PER_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=184)
 """Half a year of one level."""
 
+FIVE_MONTHS_PER_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=153)
+"""Five months of one level: a forecast holds one date at a time."""
+
 THIRTEEN_WEEKS_PER_RUN = dg.BackfillPolicy.multi_run(max_partitions_per_run=91)
 """Thirteen weeks of one level: recommendations replay four weeks before each date."""
 

@@ -23,7 +23,7 @@ LEAST_HISTORY = 28
 BACKTEST_HORIZON = 28
 """Days ahead that are tried out at most; what lies further is taken to be as these."""
 
-SHARPNESS = 8.0
+SHARPNESS = 32.0
 """Weight of a candidate: its relative error to minus this power."""
 
 PRIOR_ORIGINS = 4.0

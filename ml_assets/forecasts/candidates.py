@@ -3,14 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ml_assets.forecasts.methods.boosting import Boosting
-from ml_assets.forecasts.methods.intermittent import Intermittent
-from ml_assets.forecasts.methods.naive import SeasonalNaive
-from ml_assets.forecasts.methods.prophet import ProphetMethod
+from ml_assets.errors import UsageError
+from ml_assets.forecasts.methods import Boosting, Intermittent, ProphetMethod, SeasonalNaive, Smoothing
 from ml_assets.forecasts.methods.protocol import Method
-from ml_assets.forecasts.methods.smoothing import Smoothing
 
-DEFAULT_METHODS = ("smoothing", "seasonal_mean", "seasonal_naive", "intermittent")
+DEFAULT_METHODS = ("smoothing", "intermittent", "seasonal_naive")
 """Candidates of a scheduled run; the others are for those who ask for them (docs/forecasts.md)."""
 
 FALLBACK = Smoothing()
@@ -44,10 +41,10 @@ METHODS = tuple(_MAKERS)
 def make_methods(policy: ForecastPolicy, share: float = 1.0) -> list[Method]:
     """The methods of a policy, in its order; `share` of its budget of seconds is for this call.
 
-    Raises ValueError naming what is unknown and what there is.
+    Raises UsageError naming what is unknown and what there is.
     """
     unknown = [name for name in policy.methods if name not in _MAKERS]
     if unknown or not policy.methods:
         what = ", ".join(unknown) or "at all"
-        raise ValueError(f"there is no forecasting method {what}; choose among {', '.join(METHODS)}")
+        raise UsageError(f"there is no forecasting method {what}; choose among {', '.join(METHODS)}")
     return [_MAKERS[name](policy.prophet_seconds * share) for name in policy.methods]

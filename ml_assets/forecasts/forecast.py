@@ -74,7 +74,7 @@ def forecast_tree(
 ) -> TreeForecast:
     """The forecast of the days after `date`, of every account in `inputs` and everything below it.
 
-    Leads of the last days count by the share of them that is in. Raises ValueError where `policy` names an
+    Leads of the last days count by the share of them that is in. Raises UsageError where `policy` names an
     unknown method.
     """
     policy = policy or ForecastPolicy()

@@ -22,6 +22,9 @@ LEVELS_OF_INTERVALS = (0.80, 0.95)
 QUANTILES = {"lower_80": 0.1, "upper_80": 0.9, "lower_95": 0.025, "upper_95": 0.975}
 """Interval bound -> probability below it."""
 
+UNATTRIBUTED = "unattributed:"
+"""Prefix of the `entity_id` of what an entity has beyond its children; the entity's own id follows."""
+
 DEFAULT_HORIZON = 7
 MOST_HORIZON = 90
 

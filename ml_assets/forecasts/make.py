@@ -7,13 +7,18 @@ from dataclasses import dataclass
 import polars as pl
 
 from ml_assets.entities import EntityType
+from ml_assets.errors import MlAssetsError, UsageError
 from ml_assets.features.compute import data_as_of
 from ml_assets.forecasts.candidates import ForecastPolicy
-from ml_assets.forecasts.forecast import forecast_tree
+from ml_assets.forecasts.forecast import TreeForecast, forecast_tree
 from ml_assets.forecasts.frames import DEFAULT_HORIZON, FORECAST_POINTS, FORECASTS, MOST_HORIZON
 from ml_assets.forecasts.inputs import ForecastInputs
+from ml_assets.forecasts.reconcile import largest_gap
 from ml_assets.forecasts.rows import level_rows
 from ml_assets.frames import conform, empty
+
+LARGEST_GAP = 1e-6
+"""What a sum of children may be away from its parent, in the metric's unit."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +39,33 @@ def make_forecasts(
     """Forecasts of a level made on each of `dates`, of the `horizon` days after it.
 
     Each rests on figures up to its date, leads as the next morning knew them, and on the whole tree of the
-    account: levels of one date and one reading add up. Raises ValueError where the horizon is not 1 to 90
+    account: levels of one date and one reading add up. Raises UsageError where the horizon is not 1 to 90
     days or `policy` names an unknown method.
     """
     if not 1 <= horizon <= MOST_HORIZON:
-        raise ValueError(f"horizon_days is {horizon}; choose 1 to {MOST_HORIZON}")
+        raise UsageError(f"horizon_days is {horizon}; choose 1 to {MOST_HORIZON}")
     forecasts, points = [empty(FORECASTS)], [empty(FORECAST_POINTS)]
     if not inputs.figures.accounts.is_empty() and not inputs.figures.metrics.is_empty():
         for date in dates:
-            made = level_rows(forecast_tree(inputs, date, horizon, policy), entity_type)
+            tree = forecast_tree(inputs, date, horizon, policy)
+            _require_coherent(tree)
+            made = level_rows(tree, entity_type)
             forecasts.append(made.forecasts)
             points.append(made.points)
     return Forecasts(_dated(pl.concat(forecasts), inputs), pl.concat(points))
+
+
+def _require_coherent(forecast: TreeForecast) -> None:
+    """MlAssetsError where the children of anything do not make up what it is forecast itself."""
+    parents = [step.parent for step in forecast.tree.steps]
+    for metric, mean in forecast.mean.items():
+        gap = largest_gap(forecast.tree.split(mean), parents)
+        if not gap <= LARGEST_GAP:
+            raise MlAssetsError(
+                f"The forecasts of {metric} made on {forecast.tree.date} do not add up: a sum of children is "
+                f"{gap:.3g} away from its parent. Nothing was written; this is an error of ml_assets, please "
+                "report it."
+            )
 
 
 def _dated(forecasts: pl.DataFrame, inputs: ForecastInputs) -> pl.DataFrame:

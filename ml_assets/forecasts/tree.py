@@ -27,15 +27,12 @@ from ml_assets.features.history import LevelHistory
 from ml_assets.features.maturity import LAST_AGE, learn_maturity
 from ml_assets.forecasts.batch import Batch
 from ml_assets.forecasts.budgets import Edits, planned_spend
-from ml_assets.forecasts.frames import COUNTS, METRICS
+from ml_assets.forecasts.frames import COUNTS, METRICS, UNATTRIBUTED
 from ml_assets.forecasts.inputs import HISTORY_DAYS, ForecastInputs
 from ml_assets.metrics import MICROS
 
 ACCOUNT = "account"
 """Name of the step above the campaigns; its nodes are accounts."""
-
-UNATTRIBUTED = "unattributed:"
-"""Prefix of the `entity_id` of what an entity has beyond its children; the entity's own id follows."""
 
 RESIDUAL_DAYS = 28
 """A rest in so many last days makes an unattributed child."""

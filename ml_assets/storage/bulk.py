@@ -21,6 +21,8 @@ from ml_assets.storage.engine import take_write_lock
 
 NULL = r"\N"
 CHUNK_BYTES = 1 << 20
+ROWS_AT_ONCE = 200_000
+"""Rows that are turned into the driver's form at a time: it takes several times their memory."""
 LIST_OF_TEXT = pl.List(pl.String())
 
 
@@ -209,10 +211,9 @@ def insert_frame(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame
     if not connection.in_transaction():
         connection.begin()
     prepared = frame.select(_prepared(frame.schema[name], name, dtype) for name, dtype in schema.items())
-    if connection.dialect.name == "postgresql":
-        _copy_in(connection, table, prepared)
-    else:
-        _rows_in(connection, table, prepared)
+    write = _copy_in if connection.dialect.name == "postgresql" else _rows_in
+    for part in prepared.iter_slices(ROWS_AT_ONCE):
+        write(connection, table, part)
     return frame.height
 
 

@@ -18,7 +18,11 @@ GRAPH = {
     "features": ("judgements", ["entity_metrics"]),
     "classifications": ("judgements", ["entity_metrics", "features"]),
     "anomalies": ("judgements", ["entity_metrics"]),
-    "recommendations": ("judgements", ["anomalies", "classifications", "entity_metrics", "features"]),
+    "forecasts": ("judgements", ["entity_metrics"]),
+    "recommendations": (
+        "judgements",
+        ["anomalies", "classifications", "entity_metrics", "features", "forecasts"],
+    ),
 }
 """Asset -> group, what it depends on: a change of the wiring has to be made here too."""
 

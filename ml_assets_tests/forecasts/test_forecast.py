@@ -11,12 +11,13 @@ import polars as pl
 import pytest
 
 from ml_assets.entities import EntityType
+from ml_assets.errors import UsageError
 from ml_assets.forecasts.candidates import ForecastPolicy
 from ml_assets.forecasts.forecast import TreeForecast, forecast_tree
-from ml_assets.forecasts.frames import COUNTS, METRICS, QUANTILES, RATIOS
+from ml_assets.forecasts.frames import COUNTS, METRICS, QUANTILES, RATIOS, UNATTRIBUTED
 from ml_assets.forecasts.inputs import ForecastInputs
 from ml_assets.forecasts.make import Forecasts, make_forecasts
-from ml_assets.forecasts.tree import UNATTRIBUTED, build_tree
+from ml_assets.forecasts.tree import build_tree
 from ml_assets_tests.anomalies.accounts_made import LEVELS, Change, D, Made, back, inputs_of
 from ml_assets_tests.features.frames_made import Row, campaign
 
@@ -344,13 +345,13 @@ def test_one_method_alone_can_be_asked_for() -> None:
 
 
 def test_a_method_nobody_knows_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"no forecasting method magic; choose among smoothing"):
+    with pytest.raises(UsageError, match=r"no forecasting method magic; choose among smoothing"):
         make_forecasts(given(MADE), EntityType.AD, [D], HORIZON, ForecastPolicy(methods=("magic",)))
 
 
 @pytest.mark.parametrize("horizon", [0, 91])
 def test_a_horizon_out_of_bounds_is_refused(horizon: int) -> None:
-    with pytest.raises(ValueError, match="choose 1 to 90"):
+    with pytest.raises(UsageError, match="choose 1 to 90"):
         make_forecasts(given(MADE), EntityType.AD, [D], horizon)
 
 

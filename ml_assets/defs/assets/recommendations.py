@@ -53,6 +53,7 @@ class RecommendationConfig(Restriction):
         dg.AssetDep("features", partition_mapping=own_level),
         dg.AssetDep("entity_metrics", partition_mapping=own_and_levels_above),
         dg.AssetDep("anomalies", partition_mapping=own_level),
+        dg.AssetDep("forecasts", partition_mapping=own_level),
     ],
     group_name="judgements",
     kinds={"polars", "numpy"},
