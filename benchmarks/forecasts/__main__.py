@@ -8,9 +8,9 @@ python -m benchmarks.forecasts --cache FOLDER     # keep what the others forecas
 python -m benchmarks.forecasts --data FOLDER      # with forecasts/nn5, forecasts/prophet_examples, ...
 
 Every set is daily series, 14 days ahead from 8 weekly origins. MASE has a season of 7 and the in-sample
-scale; it is the mean over series of the mean over origins. Seconds are those of the processor, on one core,
-for one forecast date of one series: for ours all series of a set at its last origin, with the backtest that
-weights the methods and calibrates the intervals; for the others a fit and a prediction with intervals.
+scale; it is the mean over series of the mean over origins. Seconds are those of the processor, per series and
+origin of the whole task: for ours all series of a set at all origins, those before them that weight the
+methods and calibrate the intervals included; for the others a fit and a prediction with intervals each.
 """
 
 import argparse

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.forecasts.outcome import Outcome, processor_seconds
 from benchmarks.forecasts.series import HORIZON, Part, SeriesSet, delivering
 from ml_assets.features.grid import FloatArray
-from ml_assets.forecasts.backtest import ORIGINS, backtest_origins, combine
+from ml_assets.forecasts.backtest import ORIGINS, combine
 from ml_assets.forecasts.calibration import calibrate
 from ml_assets.forecasts.candidates import DEFAULT_METHODS, ForecastPolicy, make_methods
 from ml_assets.forecasts.distribution import cdf_bounds, quantile
@@ -167,7 +167,7 @@ class Cost:
 
 
 def cost(series: SeriesSet, methods: Sequence[str] = DEFAULT_METHODS) -> Cost:
-    """What the last origin of a set takes, all its series together; of `REPEATS` times the middle one.
+    """What all series of a set take at all scored origins, per series and origin; the middle of `REPEATS`.
 
     What a process makes once, the tables of quantiles, does not count.
     """
@@ -177,33 +177,20 @@ def cost(series: SeriesSet, methods: Sequence[str] = DEFAULT_METHODS) -> Cost:
 
 
 def _cost(series: SeriesSet, methods: Sequence[str]) -> Cost:
-    parts = [_last(part) for part in series.parts]
-    height = sum(part.batch.height for part in parts)
+    parts = series.parts
+    forecasts = sum(part.batch.height * len(part.origins) for part in parts)
     alone: dict[str, float] = {}
     for method in make_methods(ForecastPolicy(methods=tuple(methods))):
         began = processor_seconds()
         for part in parts:
             method.forecast(part.batch, part.origins, HORIZON)
-        alone[method.name] = (processor_seconds() - began) / height
+        alone[method.name] = (processor_seconds() - began) / forecasts
     began = processor_seconds()
-    found: list[Candidates] = []
-    for part in parts:
-        origins = (*backtest_origins(part.batch.days, HORIZON), part.batch.days)
-        made = make_methods(ForecastPolicy(methods=tuple(methods)))
-        points = {method.name: method.forecast(part.batch, origins, HORIZON) for method in made}
-        found.append(Candidates(part, origins, points))
+    found = [forecast(part, methods) for part in parts]
     forecast_by = processor_seconds()
-    with_intervals(replace(series, parts=tuple(parts)), found, 0.0)
+    with_intervals(series, found, 0.0)
     return Cost(
         alone=alone,
-        methods=(forecast_by - began) / height,
-        widths=(processor_seconds() - forecast_by) / height,
-    )
-
-
-def _last(part: Part) -> Part:
-    """The part as of its last origin, which is the only one."""
-    origin = part.origins[-1]
-    return replace(
-        part, batch=part.batch.before(origin), origins=(origin,), is_delivering=part.is_delivering[-1:]
+        methods=(forecast_by - began) / forecasts,
+        widths=(processor_seconds() - forecast_by) / forecasts,
     )

@@ -34,9 +34,9 @@ def print_trial(trial: Trial) -> None:
     _print_methods(_totals(trial), kind)
     alone = ", ".join(f"{name} {1000 * seconds:.3f}" for name, seconds in trial.cost.alone.items())
     print(
-        f"{BATCHED}, ms a series: the methods at the date and the origins of its backtest "
+        f"{BATCHED}, ms a series and origin: the methods, the origins that weight them included "
         f"{1000 * trial.cost.methods:.3f}, weights and intervals {1000 * trial.cost.widths:.3f}. "
-        f"At the date alone: {alone}.\n"
+        f"Each alone: {alone}.\n"
     )
     print("**MASE by part and level**\n")
     names = [*trial.scores, *trial.alone]

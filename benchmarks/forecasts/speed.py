@@ -1,9 +1,8 @@
 """Seconds and memory of forecasting 100,000 series of one account, 14 days, reconciled, with intervals.
 
 `python -m benchmarks.forecasts.speed [--series 100000]` makes one account with that many series (four metrics
-of campaigns, adsets and ads), and forecasts all levels as of its last date in a process of its own, each level
-as its own partition does. Prophet's part of the same is extrapolated from a sample of the same series, one
-process, its defaults and no backtest.
+of campaigns, adsets and ads), and forecasts all levels as of its last date in a process of its own. Prophet's
+part of the same is extrapolated from a sample of the same series, one process, its defaults, no backtest.
 """
 
 import argparse
@@ -38,8 +37,8 @@ def measure(folder: Path, sample: int) -> None:
     )
     count = inputs.figures.entities.height
     print(
-        f"{count:,} entities, {count * len(METRICS):,} series of up to {HISTORY_DAYS} days, {HORIZON} days ahead; "
-        f"{peak_memory():,.0f} MB once they are read\n"
+        f"{count:,} entities, {count * len(METRICS):,} series of up to {HISTORY_DAYS} days, "
+        f"{HORIZON} days ahead; {peak_memory():,.0f} MB once they are read\n"
     )
     began, worked = time.perf_counter(), time.process_time()
     tree = forecast_tree(inputs, LAST, HORIZON)

@@ -1,7 +1,7 @@
 """Forecasts of a level on some dates, ready to be stored."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -36,7 +36,17 @@ def make_forecasts(
     horizon: int = DEFAULT_HORIZON,
     policy: ForecastPolicy | None = None,
 ) -> Forecasts:
-    """Forecasts of a level made on each of `dates`, of the `horizon` days after it.
+    """Forecasts of a level made on each of `dates`, of the `horizon` days after it; see `make_levels`."""
+    return make_levels(inputs, {entity_type: dates}, horizon, policy)[entity_type]
+
+
+def make_levels(
+    inputs: ForecastInputs,
+    dates: Mapping[EntityType, Sequence[dt.date]],
+    horizon: int = DEFAULT_HORIZON,
+    policy: ForecastPolicy | None = None,
+) -> dict[EntityType, Forecasts]:
+    """Forecasts of several levels made on their dates; a date is forecast once for all of them.
 
     Each rests on figures up to its date, leads as the next morning knew them, and on the whole tree of the
     account: levels of one date and one reading add up. Raises UsageError where the horizon is not 1 to 90
@@ -44,15 +54,20 @@ def make_forecasts(
     """
     if not 1 <= horizon <= MOST_HORIZON:
         raise UsageError(f"horizon_days is {horizon}; choose 1 to {MOST_HORIZON}")
-    forecasts, points = [empty(FORECASTS)], [empty(FORECAST_POINTS)]
+    forecasts: dict[EntityType, list[pl.DataFrame]] = {level: [empty(FORECASTS)] for level in dates}
+    points: dict[EntityType, list[pl.DataFrame]] = {level: [empty(FORECAST_POINTS)] for level in dates}
     if not inputs.figures.accounts.is_empty() and not inputs.figures.metrics.is_empty():
-        for date in dates:
+        for date in sorted({date for days in dates.values() for date in days}):
             tree = forecast_tree(inputs, date, horizon, policy)
             _require_coherent(tree)
-            made = level_rows(tree, entity_type)
-            forecasts.append(made.forecasts)
-            points.append(made.points)
-    return Forecasts(_dated(pl.concat(forecasts), inputs), pl.concat(points))
+            for level in (level for level, days in dates.items() if date in days):
+                made = level_rows(tree, level)
+                forecasts[level].append(made.forecasts)
+                points[level].append(made.points)
+    return {
+        level: Forecasts(_dated(pl.concat(forecasts[level]), inputs), pl.concat(points[level]))
+        for level in dates
+    }
 
 
 def _require_coherent(forecast: TreeForecast) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.errors import NotReadyError, UsageError
+from ml_assets.report.forecasts import CurrentForecasts, read_account_forecasts
 from ml_assets.report.incidents import OpenIncidents, read_account_incidents
 from ml_assets.report.plan import Plan, read_plan
 from ml_assets.storage.overview import read_reach, read_rejected
@@ -31,8 +32,8 @@ class AccountReport:
     """The results of one account on one date.
 
     `judged` has a row per entity of the asked levels: classification and features side by side, with
-    `name`, `parent_name`. `plan` is what to do, `incidents` what is open. `residuals` compares levels over
-    the last `RESIDUAL_DAYS` days.
+    `name`, `parent_name`. `plan` is what to do, `incidents` what is open, `forecasts` what comes.
+    `residuals` compares levels over the last `RESIDUAL_DAYS` days.
     """
 
     account: dict[str, Any]
@@ -41,6 +42,7 @@ class AccountReport:
     judged: pl.DataFrame
     plan: Plan
     incidents: OpenIncidents
+    forecasts: CurrentForecasts
     residuals: pl.DataFrame
     rejected_rows: int
 
@@ -172,6 +174,7 @@ def read_report(
         judged=_side_by_side(tiers, features, names),
         plan=read_plan(connection, config_ids[0], day, levels),
         incidents=read_account_incidents(connection, config_ids[0], day, levels),
+        forecasts=read_account_forecasts(connection, config_ids[0], day, levels),
         residuals=_residuals(metrics),
         rejected_rows=int(read_rejected(connection, config_ids).get_column("rows").sum()),
     )

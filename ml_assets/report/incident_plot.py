@@ -1,10 +1,7 @@
 """A picture of an incident: its series, the band that was expected, and the days on which it showed."""
 
-import base64
 import json
-import struct
 import textwrap
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +10,7 @@ import polars as pl
 
 from ml_assets.anomalies.attribution import read_series
 from ml_assets.anomalies.frames import METRICS
+from ml_assets.report.pictures import CONFIG, SCALES, markdown_image, picture, title_of
 
 WIDTH, HEIGHT = 560, 180
 """Of the plot itself, in pixels; titles and axes come on top."""
@@ -21,14 +19,6 @@ TITLE_WIDTH = 88
 """Characters of a line of the title."""
 
 TITLE_LINES = 2
-LARGEST = 60_000
-"""Characters of a picture inside a page: the event log of a run holds one for each incident."""
-
-SCALES = (1.5, 1.0)
-"""Pixels of the picture for each of the plot; the first that is small enough."""
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
 SEVERITY_COLOURS = {"LOW": "#6b7280", "MEDIUM": "#b45309", "HIGH": "#c2410c", "CRITICAL": "#b91c1c"}
 LINE, BAND, EXPECTED = "#1f2937", "#93c5fd", "#2563eb"
 
@@ -97,53 +87,16 @@ def incident_plot_png(row: Mapping[str, Any], language: str = "en") -> bytes:
     the legend. The title is the description, cut after two lines. A day without a value is a gap; an incident
     without a series (levels that do not add up) is a plot with a title and no lines.
     """
-    return _picture(_plot(row, language), SCALES[0])
+    return picture(_spec(_plot(row, language)), SCALES[0], language)
 
 
 def incident_plot_markdown(row: Mapping[str, Any], language: str = "en") -> str:
-    """The plot as a Markdown image that carries its data, for a run's metadata: at most `LARGEST` characters.
+    """The plot as a Markdown image that carries its data, for a run's metadata; see `markdown_image`.
 
-    Smaller where the picture needs it; empty for an incident without a series.
+    Empty for an incident without a series.
     """
     plot = _plot(row, language)
-    if not plot.days:
-        return ""
-    # brackets end the text of an image in Markdown
-    name = " ".join(plot.title).replace("[", "(").replace("]", ")")
-    for scale in SCALES:
-        data = base64.b64encode(_picture(plot, scale)).decode("ascii")
-        text = f"![{name}](data:image/png;base64,{data})"
-        if len(text) <= LARGEST:
-            return text
-    return ""
-
-
-def _picture(plot: _Plot, scale: float) -> bytes:
-    import vl_convert  # noqa: PLC0415 - slow to load, and most reports draw nothing
-
-    locale = "pt-BR" if plot.language == "pt-BR" else "en-US"
-    return _squeezed(
-        vl_convert.vegalite_to_png(_spec(plot), scale=scale, format_locale=locale, time_format_locale=locale)
-    )
-
-
-def _squeezed(png: bytes) -> bytes:
-    """The same picture in a third of the bytes: the writer of the picture is in a hurry, an event log is not.
-
-    A PNG is a signature and chunks of length, kind, data and checksum; its pixels are the joined IDAT data.
-    """
-    chunks: list[tuple[bytes, bytes]] = []
-    at = len(PNG_SIGNATURE)
-    while at < len(png):
-        (length,) = struct.unpack_from(">I", png, at)
-        chunks.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + length]))
-        at += length + 12
-    pixels = zlib.compress(zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT")), 9)
-    kept = [(kind, data) for kind, data in chunks if kind not in (b"IDAT", b"IEND")]
-    return PNG_SIGNATURE + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in [*kept, (b"IDAT", pixels), (b"IEND", b"")]
-    )
+    return markdown_image(_spec(plot), " ".join(plot.title), language) if plot.days else ""
 
 
 def _plot(row: Mapping[str, Any], language: str) -> _Plot:
@@ -213,14 +166,7 @@ def _spec(plot: _Plot) -> dict[str, Any]:
         "height": HEIGHT,
         "background": "white",
         "padding": 10,
-        "title": {
-            "text": plot.title,
-            "anchor": "start",
-            "frame": "group",
-            "fontSize": 12.5,
-            "fontWeight": 600,
-            "offset": 12,
-        },
+        "title": title_of(plot.title),
         "data": {"values": plot.days},
         "layer": [
             layer({"type": "area", "color": BAND, "opacity": 0.35}, y=y("lower"), y2={"field": "upper"}),
@@ -238,11 +184,5 @@ def _spec(plot: _Plot) -> dict[str, Any]:
             )
             | {"transform": [{"filter": "datum.is_shown && isValid(datum.observed)"}]},
         ],
-        "config": {
-            "view": {"stroke": None},
-            "axis": {
-                **dict.fromkeys(("labelColor", "titleColor"), "#4b5563"),
-                "gridColor": "#e5e7eb", "domainColor": "#9ca3af", "titleFontWeight": "normal",
-            },
-        },
+        "config": CONFIG,
     }  # fmt: skip

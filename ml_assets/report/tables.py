@@ -16,6 +16,7 @@ from rich.text import Text
 from ml_assets.entities import EntityType
 from ml_assets.report import text
 from ml_assets.report.content import RESIDUAL_DAYS, AccountReport
+from ml_assets.report.forecasts import draw_forecasts
 from ml_assets.report.incidents import draw_open_incidents
 
 TIER_STYLES = {
@@ -47,6 +48,7 @@ def draw(report: AccountReport, console: Console, *, top: int = 5) -> None:
     _heading(report, console)
     draw_plan(report, console)
     draw_open_incidents(report.incidents, console, top=top)
+    draw_forecasts(report.forecasts, console, top=top)
     _tiers(report, console)
     few = max(1, top) if len(report.levels) == 1 else max(1, top // 2 + 1)
     _judged(report, console, "HIGH_PERFORMER", "Surest high performers: true CPL at most 0.7 x target", few)

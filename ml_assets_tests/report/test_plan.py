@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.report import AccountReport
+from ml_assets.report.forecasts import no_forecasts
 from ml_assets.report.incidents import OpenIncidents
 from ml_assets.report.plan import Plan, read_plan
 from ml_assets.report.tables import draw_plan
@@ -48,6 +49,7 @@ def drawn(plan: Plan, judged: pl.DataFrame | None = None) -> str:
         judged=pl.DataFrame([UNDECIDED]) if judged is None else judged,
         plan=plan,
         incidents=OpenIncidents(pl.DataFrame(), pl.DataFrame()),
+        forecasts=no_forecasts(),
         residuals=pl.DataFrame(),
         rejected_rows=0,
     )

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ml_assets.defs.column_docs import FORECASTS_DOCS
 from ml_assets.defs.forecast_inputs import read_forecast_inputs
+from ml_assets.defs.forecast_metadata import forecast_plots
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.metadata import report, table_metadata
 from ml_assets.defs.partitions import all_levels, partitions
@@ -20,7 +21,7 @@ from ml_assets.defs.writing import write_partitions
 from ml_assets.entities import EntityType
 from ml_assets.forecasts.candidates import DEFAULT_METHODS, ForecastPolicy
 from ml_assets.forecasts.frames import DEFAULT_HORIZON, FORECASTS, METRICS, MOST_HORIZON, UNATTRIBUTED
-from ml_assets.forecasts.make import make_forecasts
+from ml_assets.forecasts.make import make_levels
 from ml_assets.settings import settings
 from ml_assets.storage.forecast_actuals import score_forecasts
 from ml_assets.storage.forecasts import replace_forecasts
@@ -75,10 +76,7 @@ def forecasts(
             scope = open_finished_scope(context, connection, keys, config)
             inputs, days_conformed = read_forecast_inputs(connection, scope)
         policy = policy_of(config.methods)
-        made = {
-            level: make_forecasts(inputs, level, dates, config.horizon_days, policy)
-            for level, dates in keys.dates.items()
-        }
+        made = make_levels(inputs, keys.dates, config.horizon_days, policy)
         rows = scope.rows_of(pl.concat(level.forecasts for level in made.values()), _DATE)
         points = {level: scope.rows_of(found.points, _DATE) for level, found in made.items()}
 
@@ -126,6 +124,7 @@ def forecasts(
                     f"mase_{metric}_median": pl.col("mase").filter(_of(metric)).median() for metric in METRICS
                 },
             },
+            tables=forecast_plots(keys, points, inputs.figures, settings().language),
             table_rows=table_rows,
             entities=inputs.figures.entities,
             preview=("target_metric", "total_value", "total_lower_80", "total_upper_80", "method"),
