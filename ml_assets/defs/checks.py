@@ -34,9 +34,10 @@ def forecasts_coherent(
     keys = run_keys(context.partition_keys)
     with database.engine.connect() as connection:
         accounts = read_accounts(connection)["config_id"].to_list()
-        span = {"forecast_start": keys.start, "forecast_end": keys.end}
-        rows = read_forecasts(connection, LEVELS, accounts, **span)
-        points = read_forecast_points(connection, LEVELS, accounts, **span)
+        rows = read_forecasts(connection, LEVELS, accounts, forecast_start=keys.start, forecast_end=keys.end)
+        points = read_forecast_points(
+            connection, LEVELS, accounts, forecast_start=keys.start, forecast_end=keys.end
+        )
     wrong = points.filter(
         pl.any_horizontal(
             *((pl.col(name) < 0) | ~pl.col(name).is_finite() for name in ("predicted_value", *QUANTILES)),

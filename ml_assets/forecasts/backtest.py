@@ -88,7 +88,7 @@ def combine(
     forecast = np.full(stacked.shape[1:], np.nan)
     weights = np.zeros((len(names), batch.height))
     for place, origin in enumerate(at):
-        past = at + horizon <= origin
+        past = np.less_equal(at, int(origin) - horizon)
         weights = _weights(names, relative[:, past], group, sharpness) * there[:, place]
         total = weights.sum(axis=0)
         weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)

@@ -67,7 +67,8 @@ def planned_spend(steps: Sequence[Edits]) -> list[FloatArray]:
     downward = np.ones_like(own[0])
     for index, step in enumerate(steps):
         above = downward[step.parent.index] if index else downward
-        plans.append(np.cumprod(upward[index] * np.where(step.has_budget, 1.0, above), axis=1))
+        ratios: FloatArray = upward[index] * np.where(step.has_budget, 1.0, above)
+        plans.append(np.cumprod(ratios, axis=1, dtype=np.float64))
         downward = own[index] * above
     return plans
 

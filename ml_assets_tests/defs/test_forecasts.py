@@ -20,10 +20,10 @@ KEY = ["config_id", "entity_type", "entity_id", "target_metric", "forecast_date"
 
 
 def stored(engine: sa.Engine, account: int, *dates: dt.date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    span = {"forecast_start": min(dates), "forecast_end": max(dates)}
+    start, end = min(dates), max(dates)
     with engine.connect() as connection:
-        rows = read_forecasts(connection, LEVELS, [account], **span)
-        points = read_forecast_points(connection, LEVELS, [account], **span)
+        rows = read_forecasts(connection, LEVELS, [account], forecast_start=start, forecast_end=end)
+        points = read_forecast_points(connection, LEVELS, [account], forecast_start=start, forecast_end=end)
     return rows.sort(KEY), points.sort(*KEY, "target_date")
 
 

@@ -23,6 +23,8 @@ from ml_assets.forecasts.batch import WEEK, Batch
 Single = npt.NDArray[np.float32]
 """States are single precision: they are rates and means, not sums of money."""
 
+Floats = npt.NDArray[np.floating]
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -258,8 +260,8 @@ class _States:
         self,
         weekday: int,
         profile: Single,
-        clipped: Single,
-        base: Single,
+        clipped: Floats,
+        base: Floats,
         weight: Single,
         prior: Single | None,
     ) -> None:
