@@ -84,7 +84,7 @@ def combine(
     at = np.asarray(origins, dtype=np.int64)
     mase = np.stack([mean_absolute_scaled_error(actual, at, found) for found in stacked])
     relative = _relative(mase)
-    there = np.isfinite(stacked).all(axis=3)
+    there = np.asarray(np.isfinite(stacked).all(axis=3))
     forecast = np.full(stacked.shape[1:], np.nan)
     weights = np.zeros((len(names), batch.height))
     for place, origin in enumerate(at):
