@@ -127,13 +127,18 @@ def find_entity(entities: "pl.DataFrame", wanted: str) -> dict[str, Any]:
 
 
 def _nearest(entities: "pl.DataFrame", sought: str) -> str:
-    """A sentence with the names and ids that look like it, if there are any."""
+    """A sentence with the names, parts of which look like it, and the ids that do, if there are any."""
     from difflib import get_close_matches
 
-    known = [*entities["name"].drop_nulls().unique().sort(), *entities["entity_id"].unique().sort()]
-    spelled = {text.clean(word, "").casefold(): word for word in reversed(known)}
-    near = get_close_matches(sought.casefold(), spelled, MAX_NEAR)
-    return f" The nearest: {', '.join(text.clean(spelled[word], '') for word in near)}." if near else ""
+    asked = sought.casefold().split()
+    spelled: dict[str, str] = {}
+    for name in [*entities["name"].drop_nulls().unique().sort(), *entities["entity_id"].unique().sort()]:
+        shown = text.clean(name, "")
+        words = shown.casefold().split()
+        for first in range(max(1, len(words) - len(asked) + 1)):
+            spelled.setdefault(" ".join(words[first : first + len(asked)]), shown)
+    near = dict.fromkeys(spelled[part] for part in get_close_matches(" ".join(asked), spelled, MAX_NEAR))
+    return f" The nearest: {', '.join(near)}." if near else ""
 
 
 def _newest_day(connection: "sa.Connection", account: dict[str, Any]) -> dt.date:

@@ -129,7 +129,8 @@ def _landing(row: dict[str, Any], metric: str, level: str) -> str:
     if value is None:
         return text.DASH
     form = text.count if metric == "leads" else text.money
-    return f"{form(value)} [{_bounds(row, metric, level)}]"
+    low, high = row[f"{metric}_landing_lower_{level}"], row[f"{metric}_landing_upper_{level}"]
+    return form(value) if low == high else f"{form(value)} [{_bounds(row, metric, level)}]"
 
 
 def _bounds(row: dict[str, Any], metric: str, level: str) -> str:
