@@ -1,6 +1,6 @@
 """`ml-assets forecast`: what comes in the next days of one entity, and what another budget would bring.
 
-Nothing has to be forecast before and nothing is stored. How it is drawn is in `ml_assets.report.forecast`.
+Nothing has to be forecast before and nothing is stored. How it is drawn is in `ml_assets.report.outlook`.
 """
 
 import json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ml_assets.forecasts.inputs import ForecastInputs
     from ml_assets.forecasts.planned import PlannedBudget
     from ml_assets.recommendations.policy import Policy
-    from ml_assets.report.forecast import Outlook
+    from ml_assets.report.outlook import Outlook
 
 MOST_DAYS = 90
 
@@ -97,7 +97,7 @@ def forecast(
         inputs = read_forecast_inputs(connection, own, last)
         thresholds = read_policies(connection, [found["config_id"]])[found["config_id"]]
     from ml_assets.forecasts.forecast import forecast_tree
-    from ml_assets.report.forecast import as_document, draw, outlook_of
+    from ml_assets.report.outlook import as_document, draw, outlook_of
 
     made = forecast_tree(inputs, last, days, policy)
     outlook = outlook_of(made, own.row(0, named=True), found)

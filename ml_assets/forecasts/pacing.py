@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ml_assets.entities import EntityType
+from ml_assets.errors import UsageError
 from ml_assets.features.grid import FloatArray, IntArray
 from ml_assets.forecasts.budget_use import BudgetUse, budget_use
 from ml_assets.forecasts.distribution import quantile
@@ -38,14 +39,14 @@ def pace(forecast: TreeForecast, inputs: ForecastInputs, steps: Sequence[str] = 
     when final, and the intervals hold what is not known of that. On the last day of a month nothing is left:
     the next month is not paced. What is unattributed to any entity counts in the figures of its parent alone.
 
-    Raises ValueError where the horizon of the forecast ends before the month does.
+    Raises UsageError where the horizon of the forecast ends before the month does.
     """
     tree = forecast.tree
     left = days_left(tree.date)
     if forecast.horizon < left:
-        raise ValueError(
-            f"{left} days of the month are left and the forecast has {forecast.horizon}; "
-            f"make it {left} days long"
+        raise UsageError(
+            f"{left} days of the month are left and the forecast has {forecast.horizon}: "
+            f"make it {left} days long."
         )
     use = budget_use(forecast, inputs)
     parts = [empty(PACING)]
