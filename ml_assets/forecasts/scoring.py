@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from ml_assets.entities import LEVELS
 from ml_assets.forecasts.batch import WEEK
 from ml_assets.forecasts.frames import METRICS
 
@@ -19,6 +20,7 @@ LEAST_POINTS = 50
 """Days of forecasts below which coverage and skill say nothing."""
 
 _KEY = ["config_id", "entity_type", "entity_id"]
+_LEVEL_ABOVE = {level.value: level.parent.value for level in LEVELS if level.parent is not None}
 
 
 def inside_80() -> pl.Expr:
@@ -74,21 +76,41 @@ def score(points: pl.DataFrame, figures: pl.DataFrame, by: Sequence[str] = ()) -
 def largest_stored_gap(points: pl.DataFrame, forecasts: pl.DataFrame) -> float | None:
     """The largest |sum of children - parent| in the rows of two neighbouring levels; None without a pair.
 
-    `points` in FORECAST_POINTS, `forecasts` in FORECASTS, both of both levels. Only rows of one account,
-    forecast date, horizon and `as_of` are compared, and parents that have children among the rows.
+    `points` in FORECAST_POINTS, `forecasts` in FORECASTS, both of both levels. A parent is compared with its
+    children of the same account, forecast date and horizon where all of them are of one `as_of` and model
+    version; where only some children were made anew, from newer figures, nothing is claimed.
     """
     same = ["config_id", "forecast_date", "horizon_days", "target_metric"]
-    additive = points.filter(pl.col("target_metric").is_in(METRICS)).join(
-        forecasts.select(*_KEY, *same[1:], "parent_id", "as_of"), on=[*_KEY, *same[1:]]
+    made = ["as_of", "model_version"]
+    family = ["entity_type", "entity_id", *same]
+    of_children = [*same, "level_above", "parent_id"]
+    additive = forecasts.filter(pl.col("target_metric").is_in(METRICS))
+    children = additive.filter(pl.col("parent_id").is_not_null()).with_columns(
+        level_above=pl.col("entity_type").replace_strict(_LEVEL_ABOVE, default=None, return_dtype=pl.String)
     )
-    days = [*same, "as_of", "target_date"]
-    children = (
-        additive.filter(pl.col("parent_id").is_not_null())
-        .group_by(*days, "parent_id")
+    pairs = (
+        children.group_by(of_children)
+        .agg(pl.col(made).first(), versions=pl.struct(made).n_unique())
+        .filter(pl.col("versions") == 1)
+        .join(
+            additive.select(*same, *made, level_above="entity_type", parent_id="entity_id"),
+            on=[*of_children, *made],
+            how="semi",
+            nulls_equal=True,
+        )
+    )
+    days = points.select(*family, "target_date", "predicted_value")
+    sums = (
+        children.select(*family, "level_above", "parent_id")
+        .join(pairs, on=of_children, how="semi")
+        .join(days, on=family)
+        .group_by(*of_children, "target_date")
         .agg(pl.col("predicted_value").sum())
     )
-    gaps = children.join(
-        additive.select(*days, parent_id="entity_id", above="predicted_value"), on=[*days, "parent_id"]
-    ).select((pl.col("predicted_value") - pl.col("above")).abs().max())
-    largest = gaps.item()
+    above = days.rename({"entity_type": "level_above", "entity_id": "parent_id", "predicted_value": "above"})
+    largest = (
+        sums.join(above, on=[*of_children, "target_date"])
+        .select((pl.col("predicted_value") - pl.col("above")).abs().max())
+        .item()
+    )
     return None if largest is None else float(largest)

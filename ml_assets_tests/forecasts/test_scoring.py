@@ -72,29 +72,69 @@ def test_days_that_have_not_come_and_ratios_are_not_scored() -> None:
     assert score(told, NO_FIGURES).is_empty()
 
 
-def test_a_sum_that_is_not_its_parent_is_found_and_other_readings_are_not_compared() -> None:
-    rows, forecasts = [], []
-    read = dt.datetime(2026, 6, 2, tzinfo=dt.UTC)
-    for entity, level, parent, value, as_of in (
-        ("c", "campaign", None, 3.0, read),
-        ("s1", "adset", "c", 1.0, read),
-        ("s2", "adset", "c", 1.5, read),
-        ("d", "campaign", None, 9.0, read),
-        ("s3", "adset", "d", 1.0, read + dt.timedelta(hours=1)),
-    ):
-        for metric in METRICS:
-            of = {"entity_id": entity, "entity_type": level, "target_metric": metric}
-            rows.append({**of, "predicted_value": value})
-            forecasts.append(
-                {
-                    **of,
-                    "config_id": 1,
-                    "parent_id": parent,
-                    "horizon_days": 7,
-                    "forecast_date": MADE,
-                    "as_of": as_of,
-                }
-            )
-    told = fill_missing(pl.DataFrame(forecasts), FORECASTS)
-    assert largest_stored_gap(points(rows), told) == pytest.approx(0.5)
-    assert largest_stored_gap(points(rows[-4:]), told) is None
+READ = dt.datetime(2026, 6, 2, tzinfo=dt.UTC)
+LATER = READ + dt.timedelta(hours=1)
+
+
+def tree(*nodes: tuple[str, str, str | None, float, dt.datetime]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Points and forecasts of (entity, level, parent, value of every metric, reading)."""
+    keys = [
+        {"entity_id": entity, "entity_type": level, "parent_id": parent, "target_metric": metric}
+        for entity, level, parent, _, _ in nodes
+        for metric in METRICS
+    ]
+    told = pl.DataFrame(keys).with_columns(
+        config_id=1,
+        horizon_days=7,
+        forecast_date=pl.lit(MADE),
+        as_of=pl.Series([node[4] for node in nodes for _ in METRICS]),
+        model_version=pl.lit("forecasts-1"),
+    )
+    values = [
+        {"entity_id": entity, "entity_type": level, "target_metric": metric, "predicted_value": value}
+        for entity, level, _, value, _ in nodes
+        for metric in METRICS
+    ]
+    return points(values), fill_missing(told, FORECASTS)
+
+
+def test_a_sum_that_is_not_its_parent_is_found() -> None:
+    found = tree(
+        ("c", "campaign", None, 3.0, READ),
+        ("s1", "adset", "c", 1.0, READ),
+        ("s2", "adset", "c", 1.5, READ),
+        ("a1", "ad", "s1", 1.1, READ),
+    )
+    assert largest_stored_gap(*found) == pytest.approx(0.5)
+
+
+def test_children_of_another_reading_than_their_parent_are_not_compared() -> None:
+    found = tree(("c", "campaign", None, 9.0, READ), ("s", "adset", "c", 1.0, LATER))
+    assert largest_stored_gap(*found) is None
+
+
+def test_a_parent_of_which_only_some_children_were_made_anew_is_not_compared() -> None:
+    found = tree(
+        ("c", "campaign", None, 3.0, LATER),
+        ("s1", "adset", "c", 1.0, LATER),
+        ("s2", "adset", "c", 1.5, READ),
+    )
+    assert largest_stored_gap(*found) is None
+
+
+def test_an_id_that_stands_for_entities_of_two_levels_is_no_mix_up() -> None:
+    found = tree(
+        ("1", "campaign", None, 3.0, READ), ("1", "adset", "1", 3.0, READ), ("1", "ad", "1", 3.0, READ)
+    )
+    assert largest_stored_gap(*found) == 0.0
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    told, forecasts = tree(
+        ("c", "campaign", None, 3.0, READ), ("s1", "adset", "c", 1.0, READ), ("s2", "adset", "c", 1.5, READ)
+    )
+    shuffled = (
+        told.sample(fraction=1.0, shuffle=True, seed=1),
+        forecasts.sample(fraction=1.0, shuffle=True, seed=2),
+    )
+    assert largest_stored_gap(*shuffled) == largest_stored_gap(told, forecasts)
