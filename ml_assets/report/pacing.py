@@ -78,7 +78,7 @@ def _sentences(row: dict[str, Any]) -> list[str]:
         return [f"{text.money(row['spend_to_date'])} spent; too short a history to say where the month ends."]
     is_over = row["days_left"] == 0
     spent, late = text.money(row["spend_to_date"]), row["leads_to_date_final"] - row["leads_to_date"]
-    leads = f"{text.count(row['leads_to_date'])} leads"
+    leads = f"{text.count(row['leads_to_date'])} {'leads' if is_over else 'so far'}"
     if late >= 1:
         leads += f", {text.count(row['leads_to_date_final'])} when the late ones are in"
     if is_over:
@@ -88,7 +88,7 @@ def _sentences(row: dict[str, Any]) -> list[str]:
             f"Spend: {spent} so far, lands at {_landing(row, 'spend', '80')} "
             f"(95 %: {_bounds(row, 'spend', '95')}); a straight line ends at "
             f"{text.money(row['spend_straight_line'])}.",
-            f"Leads: {leads}; lands at {_landing(row, 'leads', '80')} (95 %: {_bounds(row, 'leads', '95')}).",
+            f"Leads: {leads}; they land at {_landing(row, 'leads', '80')} (95 %: {_bounds(row, 'leads', '95')}).",
             f"CPL: {text.money(row['cpl_to_date'])} so far, lands at {_landing(row, 'cpl', '80')}.",
         ]
     if row["budget"] is None:
