@@ -35,8 +35,8 @@ class Intermittent:
 
     The rates of a series at an origin are those with the least squared one-step error on the days before it:
     the squared error, as its minimum is the mean; the absolute one would choose zero for rare events. A day
-    of exposure c counts as c of a day, with the value it will have when final: the product stays unbiased
-    whether late figures come as a share of each day or as single events.
+    of exposure c counts as c of a day, with the value it will have when final. Of counts the events come late
+    one by one: a day of n events shows one of them with probability 1 - (1 - c)^n, and counts as that much.
     """
 
     probability_rates: tuple[float, ...] = PROBABILITY_RATES
@@ -64,7 +64,7 @@ class Intermittent:
         if batch.exposure is not None:
             weight *= np.where(weight > 0, batch.exposure[:, :days].T, 0.0)
         values = np.where(weight > 0, matured, 0.0)
-        states = _States(batch.height, self)
+        states = _States(batch.height, self, thinned=batch.is_count and batch.exposure is not None)
         out = np.full((len(origins), batch.height, horizon), np.nan)
         places = {origin: place for place, origin in enumerate(origins)}
         for day in range(days + 1):
@@ -78,14 +78,16 @@ class Intermittent:
 class _States:
     """Running figures of every series: by rate (rates, series), by weekday (7, series), or (series,)."""
 
-    def __init__(self, series: int, method: Intermittent) -> None:
+    def __init__(self, series: int, method: Intermittent, *, thinned: bool) -> None:
         self.probability_rate = np.array(method.probability_rates)[:, None]
         self.size_rate = np.array(method.size_rates)[:, None]
         self.probability = np.zeros((self.probability_rate.size, series))
         self.size = np.zeros((self.size_rate.size, series))
         self.error = np.zeros((self.probability_rate.size, self.size_rate.size, series))
         self.prior = method.prior_demands
+        self.thinned = thinned
         self.days = np.zeros(series)
+        self.seen = np.zeros(series)
         self.demands = np.zeros(series)
         self.total = np.zeros(series)
         self.weekday_days = np.zeros((WEEK, series))
@@ -100,16 +102,26 @@ class _States:
         self.error += missed
 
         demand = values > 0
-        self.days += weight
-        pace = weight / np.maximum(self.days, _TINY)
-        self.probability += np.maximum(self.probability_rate * weight, pace) * (demand - self.probability)
-        counted = np.where(demand, weight, 0.0)
+        shown, target, size = weight, np.ones_like(weight), values
+        if self.thinned:
+            shown = self._shown(weight)
+            target, size = 1.0 / np.maximum(shown, _TINY), values * shown
+        self.seen += shown
+        pace = shown / np.maximum(self.seen, _TINY)
+        hit = np.where(demand, target, 0.0)
+        self.probability += np.maximum(self.probability_rate * shown, pace) * (hit - self.probability)
+        counted = np.where(demand, shown, 0.0)
         self.demands += counted
         pace = counted / np.maximum(self.demands, _TINY)
-        self.size += np.maximum(self.size_rate * counted, pace) * (values - self.size)
+        self.size += np.maximum(self.size_rate * counted, pace) * (size - self.size)
+        self.days += weight
         self.total += weight * values
         self.weekday_days[weekday] += weight
         self.weekday_total[weekday] += weight * values
+
+    def _shown(self, weight: FloatArray) -> FloatArray:
+        """Probability that a day with demand, of the usual number of events, shows any of them: (series,)."""
+        return 1.0 - (1.0 - weight) ** np.maximum(self.size[0], 1.0)
 
     def profile(self) -> FloatArray:
         """Factors of the weekdays, 1 on average: (7, series)."""
