@@ -88,7 +88,8 @@ def _sentences(row: dict[str, Any]) -> list[str]:
             f"Spend: {spent} so far, lands at {_landing(row, 'spend', '80')} "
             f"(95 %: {_bounds(row, 'spend', '95')}); a straight line ends at "
             f"{text.money(row['spend_straight_line'])}.",
-            f"Leads: {leads}; they land at {_landing(row, 'leads', '80')} (95 %: {_bounds(row, 'leads', '95')}).",
+            f"Leads: {leads}; they land at {_landing(row, 'leads', '80')} "
+            f"(95 %: {_bounds(row, 'leads', '95')}).",
             f"CPL: {text.money(row['cpl_to_date'])} so far, lands at {_landing(row, 'cpl', '80')}.",
         ]
     if row["budget"] is None:
