@@ -11,6 +11,7 @@ from ml_assets.defs.assets.anomalies import anomalies
 from ml_assets.defs.assets.classifications import classifications
 from ml_assets.defs.assets.entity_metrics import entity_metrics
 from ml_assets.defs.assets.features import features
+from ml_assets.defs.assets.forecasts import forecasts
 from ml_assets.defs.assets.recommendations import recommendations
 from ml_assets.defs.backfill import ASSETS
 from ml_assets.defs.partitions import partitions
@@ -32,7 +33,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources` is deprecated"),
 ]
 
-CHAIN = ("insights", "entity_metrics", "features", "classifications", "anomalies", "recommendations")
+CHAIN = (
+    "insights", "entity_metrics", "features", "classifications", "anomalies", "forecasts", "recommendations"
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -91,6 +94,8 @@ def test_no_level_is_judged_before_the_levels_it_rests_on(home: Path, last_day: 
         assert not too_early(instance, "features", classifications)
         assert not too_early(instance, "entity_metrics", classifications)
         assert not too_early(instance, "entity_metrics", anomalies)
+        assert not too_early(instance, "entity_metrics", forecasts)
+        assert not too_early(instance, "forecasts", recommendations)
         assert not too_early(instance, "classifications", recommendations)
         assert not too_early(instance, "anomalies", recommendations)
         assert not too_early(instance, "features", recommendations)

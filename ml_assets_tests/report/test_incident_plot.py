@@ -13,12 +13,12 @@ import pytest
 from ml_assets.anomalies.frames import METRICS, SEVERITIES, TYPES
 from ml_assets.anomalies.words import LANGUAGES, describe_incidents
 from ml_assets.report.incident_plot import (
-    LARGEST,
     SEVERITY_COLOURS,
     WORDS,
     incident_plot_markdown,
     incident_plot_png,
 )
+from ml_assets.report.pictures import LARGEST
 from ml_assets_tests.anomalies.incidents_made import CURRENCIES, NAMES, incident, incidents
 
 SMALLEST = (400, 200)
