@@ -10,7 +10,7 @@ from ml_assets.defs.keys import run_keys
 from ml_assets.defs.partitions import partitions
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.entities import LEVELS
-from ml_assets.forecasts.frames import QUANTILES
+from ml_assets.forecasts.frames import METRICS, QUANTILES
 from ml_assets.forecasts.make import LARGEST_GAP
 from ml_assets.forecasts.scoring import LEAST_POINTS, PIT_BOUNDS, largest_stored_gap, score
 from ml_assets.storage.forecasts import read_forecast_points, read_forecasts, read_scored_points
@@ -32,34 +32,55 @@ def forecasts_coherent(
 ) -> dg.AssetCheckResult:
     """Stored forecasts are non-negative, their bounds in order, and levels of one reading add up."""
     keys = run_keys(context.partition_keys)
+    levels = [level for level in LEVELS if {level, level.parent, level.child} & set(keys.levels)]
+    counts = {"points": 0, "points_out_of_bounds": 0}
+    gaps: list[float] = []
     with database.engine.connect() as connection:
         accounts = read_accounts(connection)["config_id"].to_list()
-        rows = read_forecasts(connection, LEVELS, accounts, forecast_start=keys.start, forecast_end=keys.end)
-        points = read_forecast_points(
-            connection, LEVELS, accounts, forecast_start=keys.start, forecast_end=keys.end
-        )
-    wrong = points.filter(
-        pl.any_horizontal(
-            *((pl.col(name) < 0) | ~pl.col(name).is_finite() for name in ("predicted_value", *QUANTILES)),
-            pl.col("lower_95") > pl.col("lower_80"),
-            pl.col("lower_80") > pl.col("upper_80"),
-            pl.col("upper_80") > pl.col("upper_95"),
-        ).fill_null(value=False)
-    )
-    gap = largest_stored_gap(points, rows)
+        for date in keys.all_dates:  # each by itself: the points of months do not fit into memory at once
+            rows = read_forecasts(connection, levels, accounts, forecast_start=date, forecast_end=date)
+            points = read_forecast_points(
+                connection, levels, accounts, forecast_start=date, forecast_end=date
+            )
+            counts["points"] += points.height
+            counts["points_out_of_bounds"] += points.filter(_is_out_of_bounds()).height
+            gap = largest_stored_gap(points, rows)
+            gaps += [] if gap is None else [gap]
+    gap = max(gaps, default=None)
+    passed = not counts["points_out_of_bounds"] and (gap is None or gap <= LARGEST_GAP)
     return dg.AssetCheckResult(
-        passed=wrong.is_empty() and (gap is None or gap <= LARGEST_GAP),
-        metadata={
-            "points": points.height,
-            "points_out_of_bounds": wrong.height,
-            **({} if gap is None else {"largest_gap": gap}),
-        },
-        description=None
-        if wrong.is_empty() and (gap is None or gap <= LARGEST_GAP)
-        else f"{wrong.height} points are negative, not numbers or have bounds out of order, and a sum of "
-        f"children is up to {gap} away from its parent. Materialize the forecasts of all levels of the date "
-        "again; if it stays, somebody else writes to ml_forecast_points.",
+        passed=passed,
+        metadata={**counts, **({} if gap is None else {"largest_gap": gap})},
+        description=None if passed else _incoherence(counts["points_out_of_bounds"], gap),
     )
+
+
+def _is_out_of_bounds() -> pl.Expr:
+    """A figure that is negative or no number, or bounds in the wrong order; there may be no bound."""
+    is_wrong = pl.any_horizontal(
+        *((pl.col(name) < 0) | ~pl.col(name).is_finite() for name in ("predicted_value", *QUANTILES)),
+        pl.col("lower_95") > pl.col("lower_80"),
+        pl.col("lower_80") > pl.col("upper_80"),
+        pl.col("upper_80") > pl.col("upper_95"),
+    ).fill_null(value=False)
+    return is_wrong | (pl.col("predicted_value").is_null() & pl.col("target_metric").is_in(METRICS))
+
+
+def _incoherence(out_of_bounds: int, gap: float | None) -> str:
+    """What is wrong with stored forecasts, and what to do."""
+    sentences: list[str] = []
+    if out_of_bounds:
+        sentences.append(f"{out_of_bounds} points are negative, no numbers or have bounds out of order.")
+    if gap is not None and gap > LARGEST_GAP:
+        sentences.append(
+            f"A sum of children is {gap:.3g} away from its parent: levels made by different methods, or by "
+            "Prophet within its seconds, do not add up with each other."
+        )
+    sentences.append(
+        "Materialize all levels of the date in one run; if it stays, something else writes to "
+        "ml_forecast_points."
+    )
+    return " ".join(sentences)
 
 
 @dg.asset_check(asset=forecasts, partitions_def=partitions)

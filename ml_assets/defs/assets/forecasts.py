@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ml_assets.defs.column_docs import FORECASTS_DOCS
 from ml_assets.defs.forecast_inputs import read_forecast_inputs
-from ml_assets.defs.forecast_metadata import forecast_plots
+from ml_assets.defs.forecast_metadata import forecast_metadata, prophet_notes
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.metadata import report, table_metadata
 from ml_assets.defs.partitions import all_levels, partitions
@@ -123,12 +123,11 @@ def forecasts(
                 **{
                     f"mase_{metric}_median": pl.col("mase").filter(_of(metric)).median() for metric in METRICS
                 },
+                **{f"led_by_{name}": (pl.col("method") == name).sum() for name in policy.methods},
             },
-            tables=forecast_plots(keys, points, inputs.figures, settings().language),
+            tables=forecast_metadata(keys, rows, points, inputs.figures, settings().language),
             table_rows=table_rows,
-            entities=inputs.figures.entities,
-            preview=("target_metric", "total_value", "total_lower_80", "total_upper_80", "method"),
-            preview_by="spend_expected",
+            notes=prophet_notes(rows, policy),
             common={
                 "days_conformed_from_insights": days_conformed,
                 "horizon_days": config.horizon_days,
@@ -145,11 +144,9 @@ def policy_of(methods: Sequence[str] = ()) -> ForecastPolicy:
 
 
 def _told(rows: pl.DataFrame) -> pl.DataFrame:
-    """FORECASTS with the error of the backtest, and the spend to come, by which the preview sorts."""
-    key = ["config_id", "entity_type", "entity_id", _DATE]
-    spend = rows.filter(_of("spend")).select(*key, spend_expected="total_value")
+    """FORECASTS with `mase`, the error of the backtest."""
     mase = pl.col("backtest").str.json_path_match("$.mase.combined").cast(pl.Float64, strict=False)
-    return rows.with_columns(mase=mase).join(spend, on=key, how="left")
+    return rows.with_columns(mase=mase)
 
 
 def _of(metric: str) -> pl.Expr:
