@@ -41,7 +41,7 @@ def score_forecasts(
     made = TABLE.c.forecast_date.between(start - dt.timedelta(days=MOST_HORIZON), end - dt.timedelta(days=1))
     level = TABLE.c.entity_type == EntityType(entity_type).value
     of_days = [TABLE.c.config_id.in_(list(config_ids)), level, made]
-    return _write_actuals(connection, entity_type, config_ids, start, end, of_days)
+    return _write_actuals(connection, start, end, of_days)
 
 
 def write_actuals_of(
@@ -52,43 +52,26 @@ def write_actuals_of(
     inside: Sequence[Condition],
 ) -> int:
     """The same for the forecasts that are `inside`, new ones whose points hold no actual value yet."""
-    days = target_dates.unique().sort().to_list()
-    known = _known_days(entity_type, config_ids, days)
-    first, last = connection.execute(sa.select(sa.func.min(known.c.date), sa.func.max(known.c.date))).one()
-    if first is None:
-        return 0
-    return _write_actuals(connection, entity_type, config_ids, first, last, inside)
+    # Day by day: a range would make SQLite read the account's whole history.
+    is_known = [
+        FIGURES.c.date.in_(target_dates.unique().sort().to_list()),
+        FIGURES.c.entity_type == EntityType(entity_type).value,
+        FIGURES.c.config_id.in_(list(config_ids)),
+    ]
+    first, last = connection.execute(
+        sa.select(sa.func.min(FIGURES.c.date), sa.func.max(FIGURES.c.date)).where(*is_known)
+    ).one()
+    return 0 if first is None else _write_actuals(connection, first, last, inside)
 
 
 def _write_actuals(
-    connection: sa.Connection,
-    entity_type: EntityType,
-    config_ids: Sequence[int],
-    start: dt.date,
-    end: dt.date,
-    forecasts: Sequence[Condition],
+    connection: sa.Connection, start: dt.date, end: dt.date, forecasts: Sequence[Condition]
 ) -> int:
-    days = [start + dt.timedelta(days=number) for number in range((end - start).days + 1)]
-    known = _known_days(entity_type, config_ids, days)
-    value = _actual_value(known.c.date)
-    source = (
-        TABLE.join(POINTS, POINTS.c.forecast_id == TABLE.c.id)
-        .outerjoin(
-            known, sa.and_(known.c.config_id == TABLE.c.config_id, known.c.date == POINTS.c.target_date)
-        )
-        .outerjoin(
-            FIGURES,
-            sa.and_(
-                FIGURES.c.config_id == TABLE.c.config_id,
-                FIGURES.c.entity_type == TABLE.c.entity_type,
-                FIGURES.c.entity_id == TABLE.c.entity_id,
-                FIGURES.c.date == POINTS.c.target_date,
-            ),
-        )
-    )
+    """Bring the points of `forecasts` on the days [start, end] to what is known; how many changed."""
+    value = _actual_value()
     changed = (
         sa.select(POINTS.c.forecast_id, POINTS.c.target_date, value.label("value"))
-        .select_from(source)
+        .select_from(TABLE.join(POINTS, POINTS.c.forecast_id == TABLE.c.id))
         .where(
             *forecasts,
             TABLE.c.target_metric.in_(TARGET_METRICS),
@@ -104,37 +87,40 @@ def _write_actuals(
     ).rowcount
 
 
-def _known_days(entity_type: EntityType, config_ids: Sequence[int], days: Sequence[dt.date]) -> sa.Subquery:
-    """config_id, date: the days on which an account has figures at the level."""
-    table = FIGURES.alias("figures_of_days")
-    return (
-        sa.select(table.c.config_id, table.c.date)
-        .where(
-            # Day by day: a range would make SQLite read the account's whole history.
-            table.c.date.in_(days),
-            table.c.entity_type == EntityType(entity_type).value,
-            table.c.config_id.in_(list(config_ids)),
-        )
-        .distinct()
-        .subquery("known")
+def _actual_value() -> sa.ColumnElement[float]:
+    """What the metric of a forecast was on the day of a point.
+
+    Looked up point by point in the natural key of the figures. A join leaves the choice to the planner, and
+    right after figures were loaded for the first time PostgreSQL's compares each point with all of its day.
+    """
+    own, others = FIGURES.alias("own_figures"), FIGURES.alias("figures_of_day")
+    is_own = (
+        own.c.config_id == TABLE.c.config_id,
+        own.c.entity_type == TABLE.c.entity_type,
+        own.c.entity_id == TABLE.c.entity_id,
+        # As a range, which only the index of the natural key serves well; that of the dates holds them all.
+        own.c.date.between(POINTS.c.target_date, POINTS.c.target_date),
+    )
+    is_known = sa.exists().where(
+        others.c.date == POINTS.c.target_date,
+        others.c.entity_type == TABLE.c.entity_type,
+        others.c.config_id == TABLE.c.config_id,
     )
 
-
-def _actual_value(known: sa.ColumnElement[dt.date]) -> sa.ColumnElement[float]:
-    """What the metric of a forecast was on the day of `FIGURES`; `known` is null where the day is not."""
-    has_row = FIGURES.c.id.is_not(None)
-
     def figure(metric: str) -> sa.ColumnElement[float]:
-        return sa.cast(FIGURES.c[metric], sa.Float)
+        return sa.cast(own.c[metric], sa.Float)
 
-    # What stands for no entity is never known to have been anything.
-    is_entity = TABLE.c.entity_id.not_like(f"{UNATTRIBUTED}%")
-    was_none = sa.and_(known.is_not(None), is_entity)
-    additive = {metric: sa.case((has_row, figure(metric)), (was_none, 0.0)) for metric in METRICS}
-    ratios = {
+    values = {metric: figure(metric) for metric in METRICS} | {
         name: sa.case((figure(below) > 0, factor * figure(above) / figure(below)))
         for name, (above, below, factor) in RATIOS.items()
     }
-    return sa.case(
-        *((TABLE.c.target_metric == name, value) for name, value in {**additive, **ratios}.items())
+    chosen = sa.case(*((TABLE.c.target_metric == name, value) for name, value in values.items()))
+    of_row = sa.select(chosen).where(*is_own).correlate(TABLE, POINTS).scalar_subquery()
+    was_none = sa.and_(
+        TABLE.c.target_metric.in_(METRICS),
+        # What stands for no entity is never known to have been anything.
+        TABLE.c.entity_id.not_like(f"{UNATTRIBUTED}%"),
+        ~sa.exists().where(*is_own),
+        is_known,
     )
+    return sa.func.coalesce(of_row, sa.case((was_none, 0.0)))
