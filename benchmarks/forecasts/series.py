@@ -13,7 +13,7 @@ from ml_assets.entities import EntityType
 from ml_assets.entity_metrics import conform_insights
 from ml_assets.features.grid import FloatArray, IntArray
 from ml_assets.forecasts.backtest import backtest_origins
-from ml_assets.forecasts.batch import WEEK, Batch, seasonal_scale
+from ml_assets.forecasts.batch import WEEK, Batch, seasonal_scales
 from ml_assets.forecasts.frames import COUNTS, METRICS
 from ml_assets.sources.synthetic import SyntheticConfig, SyntheticSource
 
@@ -134,7 +134,7 @@ def synthetic(seeds: Sequence[int], per_account: int = 8, seed: int = 1) -> Seri
     parts: list[Part] = []
     for place, metric in enumerate(METRICS):
         values = np.concatenate([tree.values[place] for tree in trees])
-        is_scored = (began <= origins[0] - LEAST_DELIVERY) & (seasonal_scale(values, origins[0]) > 0)
+        is_scored = (began <= origins[0] - LEAST_DELIVERY) & (seasonal_scales(values, origins[:1])[0] > 0)
         drawn = [
             row
             for account, number in enumerate(seeds)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml_assets.features.grid import FloatArray, IntArray
-from ml_assets.forecasts.batch import WEEK, Batch, mean_absolute_scaled_error
+from ml_assets.forecasts.batch import WEEK, Batch, mean_absolute_scaled_error, seasonal_scales
 
 ORIGINS = 8
 """Weekly origins of a backtest at most."""
@@ -82,7 +82,8 @@ def combine(
     horizon = stacked.shape[3]
     actual = batch.matured()
     at = np.asarray(origins, dtype=np.int64)
-    mase = np.stack([mean_absolute_scaled_error(actual, at, found) for found in stacked])
+    scales = seasonal_scales(actual, at)
+    mase = np.stack([mean_absolute_scaled_error(actual, at, found, scales) for found in stacked])
     relative = _relative(mase)
     there = np.asarray(np.isfinite(stacked).all(axis=3))
     forecast = np.full(stacked.shape[1:], np.nan)
@@ -97,7 +98,7 @@ def combine(
     known = np.isfinite(mase)
     count = known.sum(axis=1)
     mean = np.where(known, mase, 0.0).sum(axis=1) / np.maximum(count, 1)
-    combined = mean_absolute_scaled_error(actual, at, forecast)
+    combined = mean_absolute_scaled_error(actual, at, forecast, scales)
     tried = np.isfinite(combined)
     error = np.where(tried, combined, 0.0).sum(axis=0) / np.maximum(tried.sum(axis=0), 1)
     return Combination(

@@ -1,6 +1,7 @@
 """Many daily series of one metric side by side, and the error they are judged by."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,37 +60,43 @@ class Batch:
         )
 
 
-def seasonal_scale(values: FloatArray, origin: int, season: int = WEEK) -> FloatArray:
-    """Mean absolute seasonal difference of the days before `origin`: (series,).
+def seasonal_scales(values: FloatArray, origins: Sequence[int] | IntArray, season: int = WEEK) -> FloatArray:
+    """Mean absolute seasonal difference of the days before each origin: (origins, series).
 
     The in-sample scale of MASE (Hyndman & Koehler 2006, "Another look at measures of forecast accuracy");
     NaN where no two days a season apart are known.
     """
-    known = values[:, :origin]
-    differences = np.abs(known[:, season:] - known[:, :-season])
+    differences = np.abs(values[:, season:] - values[:, :-season])
     there = np.isfinite(differences)
-    count = there.sum(axis=1)
-    total = np.where(there, differences, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+    np.copyto(differences, 0.0, where=~there)
+    total, count = np.zeros(values.shape[0]), np.zeros(values.shape[0])
+    scales = np.full((len(origins), values.shape[0]), np.nan)
+    begin = 0
+    for place in np.argsort(origins, kind="stable"):
+        end = max(int(origins[place]) - season, begin)
+        total += differences[:, begin:end].sum(axis=1)
+        count += there[:, begin:end].sum(axis=1)
+        begin = end
+        np.divide(total, count, out=scales[place], where=count > 0)
+    return scales
 
 
 def mean_absolute_scaled_error(
-    values: FloatArray, origins: IntArray, forecasts: FloatArray, season: int = WEEK
+    values: FloatArray, origins: IntArray, forecasts: FloatArray, scales: FloatArray | None = None
 ) -> FloatArray:
     """MASE of each series at each origin: (origins, series).
 
-    `forecasts` is (origins, series, horizon), the first day of `forecasts[i]` being column `origins[i]`. Days
-    without a value do not count; NaN where none counts, where the scale is 0, or without a forecast.
+    `forecasts` is (origins, series, horizon), the first day of `forecasts[i]` being column `origins[i]`. `scales` are the `seasonal_scales`, where they are at hand. Days without a value do
+    not count; NaN where none counts, where the scale is 0, or without a forecast.
     """
-    horizon = forecasts.shape[2]
+    scales = seasonal_scales(values, origins) if scales is None else scales
     errors = np.full(forecasts.shape[:2], np.nan)
     for place, origin in enumerate(origins):
-        actual = values[:, origin : origin + horizon]
+        actual = values[:, origin : origin + forecasts.shape[2]]
         missed = np.abs(actual - forecasts[place, :, : actual.shape[1]])
         there = np.isfinite(actual)
         count = there.sum(axis=1)
-        scale = seasonal_scale(values, int(origin), season)
         total = np.where(there, missed, 0.0).sum(axis=1)
-        usable = (count > 0) & (scale > 0)
-        np.divide(total, count * scale, out=errors[place], where=usable)
+        usable = (count > 0) & (scales[place] > 0)
+        np.divide(total, count * scales[place], out=errors[place], where=usable)
     return errors

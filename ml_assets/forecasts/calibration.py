@@ -8,7 +8,9 @@ Wüthrich & Zhu 2021). Sample paths use the values of whole origins, all metrics
 spend and leads, and one day and the next, go with each other as they did.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -183,19 +185,24 @@ def calibrate(
     sampled = group[chosen]
     origins, _, steps = next(iter(actual.values())).shape
     uniform = _uniform((origins, sampled.size, steps), sampled, seeds)
-    for metric in METRICS:
+
+    def learn(metric: str) -> tuple[FloatArray, FloatArray]:
         is_count = metric in COUNTS
         expected = mean[metric] * exposure[metric]
         usable = np.isfinite(actual[metric]) & (expected > 0)
         seen = np.where(usable, np.rint(actual[metric]) if is_count else actual[metric], np.nan)
-        dispersion[metric] = _dispersion(seen, expected, group, seeds.size, is_count=is_count)
-        values[metric] = randomised_pit(
+        spread = _dispersion(seen, expected, group, seeds.size, is_count=is_count)
+        return spread, randomised_pit(
             seen[:, chosen],
             expected[:, chosen],
-            dispersion[metric][None, chosen, None],
+            spread[None, chosen, None],
             is_count=is_count,
             uniform=uniform[metric],
         )
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for metric, learnt in zip(METRICS, pool.map(learn, METRICS), strict=True):
+            dispersion[metric], values[metric] = learnt
     return Calibration(dispersion=dispersion, group=group, values=values, sampled=sampled, seeds=seeds)
 
 

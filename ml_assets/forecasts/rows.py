@@ -1,8 +1,11 @@
 """The forecast of a level as rows: one per entity and metric, and one per day of it."""
 
 import datetime as dt
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -63,7 +66,8 @@ def level_rows(forecast: TreeForecast, entity_type: EntityType) -> LevelRows:
 def node_rows(forecast: TreeForecast, index: int, rows: IntArray) -> LevelRows:
     """The same of some rows of the step `index` of the tree, whether they are told of or not."""
     known = rows[~_is_insufficient(forecast, index, rows)]
-    parts = [_points(forecast, part) for part in chunks(forecast, known)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy works outside of the interpreter's lock
+        parts = list(pool.map(partial(_points, forecast), chunks(forecast, known)))
     points = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
     return LevelRows(
         _forecast_rows(forecast, index, rows, known, points), _point_rows(forecast, index, points)

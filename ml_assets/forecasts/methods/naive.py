@@ -26,26 +26,33 @@ class SeasonalNaive:
     def forecast(self, batch: Batch, origins: Sequence[int], horizon: int) -> FloatArray:
         """See `Method.forecast`."""
         values = batch.matured()
-        forecasts = [self._of_origin(values[:, :origin], horizon) for origin in origins]
-        return np.stack(forecasts) if forecasts else np.empty((0, batch.height, horizon))
+        last = np.full((WEEK, self.weeks, batch.height), np.nan)  # the newest first
+        total, count = np.zeros(batch.height), np.zeros(batch.height)
+        found = np.full((len(origins), batch.height, horizon), np.nan)
+        wanted = {origin: place for place, origin in enumerate(origins)}
+        ahead = np.arange(horizon)
+        for day in range(max(origins, default=-1) + 1):
+            if day in wanted:
+                anywhere = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+                week = _mean(last)
+                week = np.where(np.isfinite(week), week, anywhere)
+                found[wanted[day]] = week[(day + ahead) % WEEK].T
+            if day == batch.days:
+                break
+            value = np.ascontiguousarray(values[:, day])
+            there = np.isfinite(value)
+            same = last[day % WEEK]
+            for place in range(self.weeks - 1, 0, -1):
+                np.copyto(same[place], same[place - 1], where=there)
+            np.copyto(same[0], value, where=there)
+            np.add(total, value, out=total, where=there)
+            count += there
+        return found
 
-    def _of_origin(self, known: FloatArray, horizon: int) -> FloatArray:
-        """Forecasts of the days after the last of `known`: (series, horizon)."""
-        anywhere = _mean(known, np.isfinite(known))
-        week = np.stack([self._of_weekday(known, step, anywhere) for step in range(WEEK)], axis=1)
-        return week[:, np.arange(horizon) % WEEK]
 
-    def _of_weekday(self, known: FloatArray, step: int, otherwise: FloatArray) -> FloatArray:
-        """Forecast of the weekday `step` days after the last known one, tomorrow being 0: (series,)."""
-        same = known[:, ::-1][:, WEEK - 1 - step :: WEEK]
-        there = np.isfinite(same)
-        counted = there & (np.cumsum(there, axis=1) <= self.weeks)
-        found = _mean(same, counted)
-        return np.where(np.isfinite(found), found, otherwise)
-
-
-def _mean(values: FloatArray, counted: np.ndarray) -> FloatArray:
-    """Row means over the counted days; NaN where none is."""
-    count = counted.sum(axis=1)
-    total = np.where(counted, values, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+def _mean(last: FloatArray) -> FloatArray:
+    """Of the known days of each weekday, (weekdays, weeks, series): (weekdays, series), NaN without one."""
+    there = np.isfinite(last)
+    count = there.sum(axis=1)
+    total = np.where(there, last, 0.0).sum(axis=1)
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
