@@ -253,13 +253,17 @@ def _search(total: FloatArray, ranks: _Ranks) -> npt.NDArray[np.intp]:
     return place
 
 
-def _large_count(ranks: _Ranks, mean: FloatArray, dispersion: FloatArray) -> FloatArray:
-    """Counts of large mean or long tail: (rows, q)."""
+def _pearson(mean: FloatArray, dispersion: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Inverse shape, and shift below 0, of the gamma distribution with a count's first three moments."""
     spread = mean * dispersion
     twice = 1.0 + 2.0 * spread
     # Shape 4 / skewness^2, scale sd * skewness / 2; the shift makes the mean right.
-    inverse_shape = twice**2 / (4.0 * mean * (1.0 + spread))
-    shift = mean / twice
+    return twice**2 / (4.0 * mean * (1.0 + spread)), mean / twice
+
+
+def _large_count(ranks: _Ranks, mean: FloatArray, dispersion: FloatArray) -> FloatArray:
+    """Counts of large mean or long tail: (rows, q)."""
+    inverse_shape, shift = _pearson(mean, dispersion)
     found = _unit_gamma(ranks, inverse_shape) * (mean + shift)[:, None]
     found -= (shift + 0.5)[:, None]
     np.ceil(found, out=found)
@@ -287,11 +291,18 @@ def _count_bounds(values: FloatArray, mean: FloatArray, dispersion: FloatArray) 
 
 
 def _count_cdf(counts: FloatArray, mean: FloatArray, dispersion: FloatArray) -> FloatArray:
-    """P(Y <= y) of integers y, which may be -1."""
-    is_poisson = dispersion * np.maximum(mean, 1.0) < _POISSON_BELOW
-    at = np.maximum(counts, 0.0) + 1.0
-    spread = np.where(is_poisson, 1.0, mean * dispersion)
+    """P(Y <= y) of integers y, which may be -1; of large means to 0.0002, as their quantiles are."""
+    total = np.where(counts < 0.0, 0.0, np.where(mean <= 0.0, 1.0, np.nan))
+    is_open = np.isnan(total)
+    large = is_open & (mean > LARGEST_SEARCHED)
+    inverse_shape, shift = _pearson(mean[large], dispersion[large])
+    relative = (counts[large] + 0.5 + shift) / (mean[large] + shift)
+    total[large] = gammainc(1.0 / inverse_shape, relative / inverse_shape)
+    small = is_open & ~large
+    at, m, k = counts[small] + 1.0, mean[small], dispersion[small]
+    is_poisson = k * np.maximum(m, 1.0) < _POISSON_BELOW
+    spread = np.where(is_poisson, 1.0, m * k)
     # Both regularised integrals are those of the upper side, which keep their digits where spread is small.
-    mixed = betaincc(at, 1.0 / np.where(is_poisson, 1.0, dispersion), spread / (1.0 + spread))
-    total = np.where(is_poisson, gammaincc(at, mean), mixed)
-    return np.where(counts < 0.0, 0.0, np.where(mean <= 0.0, 1.0, total))
+    mixed = betaincc(at, 1.0 / np.where(is_poisson, 1.0, k), spread / (1.0 + spread))
+    total[small] = np.where(is_poisson, gammaincc(at, m), mixed)
+    return total
