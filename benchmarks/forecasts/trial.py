@@ -10,7 +10,6 @@ from benchmarks.forecasts.outcome import Cache, Outcome
 from benchmarks.forecasts.score import Score, apart, score, together
 from benchmarks.forecasts.series import SeriesSet
 from ml_assets.forecasts.candidates import DEFAULT_METHODS
-from ml_assets.forecasts.frames import METRICS
 
 BASE = "Prophet"
 BATCHED, CHAMPION = "batched", "champion"
@@ -31,8 +30,7 @@ class Trial:
 
     def total(self, scores: Sequence[Score]) -> Score:
         """The parts as one; metrics of one account stay one cluster."""
-        is_account = len(scores) > 1 and all(part.name in METRICS for part in self.series.parts)
-        return together(scores if is_account else apart(scores))
+        return together(scores if self.series.is_account else apart(scores))
 
     def levels(self, scores: Sequence[Score]) -> dict[str, Score]:
         """The scored series by level, over all parts; errors only."""
@@ -68,24 +66,30 @@ def run(
         for name in names
     }
     said("batched")
-    batched = [ours.forecast(part) for part in series.parts]
-    cost = ours.cost(series)
-    of_all = ours.with_intervals(series, batched, cost.whole)
+    joined = series.joined(ours.HISTORY)
+    batched = [ours.forecast(part) for part in joined.parts]
+    cost = ours.cost(joined)
+    of_all = ours.split(series, ours.with_intervals(joined, batched, cost.whole))
     outcomes = {BATCHED: _scored(series, of_all)}
     tried = batched
     if has_champion:
         said("boosting and the champion")
         tried = [
-            ours.forecast(part, (*DEFAULT_METHODS, ours.BOOSTING)).having(ours.PROPHET, prophet.points)
-            for part, prophet in zip(series.parts, theirs[BASE], strict=True)
+            ours.forecast(part, (*DEFAULT_METHODS, ours.BOOSTING)).having(ours.PROPHET, points)
+            for part, points in zip(
+                joined.parts, ours.join(series, [found.points for found in theirs[BASE]]), strict=True
+            )
         ]
-        outcomes[CHAMPION] = _scored(series, ours.with_intervals(series, tried, math.nan))
+        of_champion = ours.with_intervals(joined, tried, math.nan)
+        outcomes[CHAMPION] = _scored(series, ours.split(series, of_champion))
     outcomes |= theirs
     alone = {
-        name: [
-            Outcome(points=each.alone(name)[:, each.part.scored], seconds=cost.alone.get(name, math.nan))
-            for each in tried
-        ]
+        name: _scored(
+            series,
+            ours.split(
+                series, [Outcome(each.alone(name), seconds=cost.alone.get(name, math.nan)) for each in tried]
+            ),
+        )
         for name in tried[0].points
         if name != ours.PROPHET
     }

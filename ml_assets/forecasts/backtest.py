@@ -14,8 +14,11 @@ import numpy as np
 from ml_assets.features.grid import FloatArray, IntArray
 from ml_assets.forecasts.batch import WEEK, Batch, mean_absolute_scaled_error, seasonal_scales
 
-ORIGINS = 8
+YEAR_OF_ORIGINS = 52
 """Weekly origins of a backtest at most."""
+
+FEW_ORIGINS = 8
+"""The same where every origin is a fit of its own."""
 
 LEAST_HISTORY = 28
 """Days before the first origin of a backtest."""
@@ -53,7 +56,7 @@ class Combination:
     """(series,): origins behind the errors."""
 
 
-def backtest_origins(days: int, horizon: int, most: int = ORIGINS) -> list[int]:
+def backtest_origins(days: int, horizon: int, most: int = FEW_ORIGINS) -> list[int]:
     """Columns of the weekly origins whose `horizon` days have all come, the oldest first.
 
     None where the history is too short for one.

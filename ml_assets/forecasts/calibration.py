@@ -33,8 +33,8 @@ DEFAULT_DISPERSION = 0.05
 LARGEST_SURPRISE = 16.0
 """Squared relative errors count up to this: one paused entity does not set the width of all."""
 
-SAMPLE = 1000
-"""Nodes of an account and step from which the distributions are judged; more do not move them."""
+SAMPLE = 2000
+"""Forecasts (a node at an origin) of an account and step from which the distributions are judged."""
 
 LARGEST_SMALL = 40.0
 HALF = 0.5
@@ -55,9 +55,9 @@ class Calibration:
     group: IntArray
     """(nodes,): account and step of the tree."""
     values: dict[str, FloatArray]
-    """Metric -> PIT of the backtest (origins, sample, steps); NaN where nothing was forecast or known."""
+    """Metric -> PIT of the backtest (sample, steps); NaN where nothing was forecast or known."""
     sampled: IntArray
-    """(sample,): groups of the nodes whose values these are."""
+    """(sample,): groups of the forecasts whose values these are."""
     seeds: IntArray
     """(groups,): the seed of each group's made-up paths."""
     tables: dict[tuple[str, tuple[float, ...]], FloatArray] = field(default_factory=dict, repr=False)
@@ -103,17 +103,19 @@ class Calibration:
         if key in self.tables:
             return self.tables[key]
         values = self.values[metric]
-        steps = np.searchsorted(BUCKETS, np.arange(1, values.shape[2] + 1), side="right") - 1
+        steps = np.searchsorted(BUCKETS, np.arange(1, values.shape[1] + 1), side="right") - 1
         prior = (np.arange(PRIOR_VALUES) + 0.5) / PRIOR_VALUES
         out = np.empty((self.seeds.size, len(BUCKETS), len(levels)))
         for group in range(self.seeds.size):  # accounts x 4, whatever the number of nodes
-            of_group = values[:, self.sampled == group]
+            of_group = values[self.sampled == group]
             last = np.empty(0)
             for bucket in range(len(BUCKETS)):
-                found = of_group[:, :, steps == bucket]
+                found = of_group[:, steps == bucket]
                 found = found[np.isfinite(found)]
                 last = found if found.size else last  # further ahead than was tried: as the last that was
-                out[group, bucket] = np.quantile(np.concatenate([last, prior]), levels, method="hazen")
+                ordered = np.sort(np.concatenate([last, prior]))
+                place = (np.arange(ordered.size) + 0.5) / ordered.size
+                out[group, bucket] = np.interp(levels, place, ordered)
         self.tables[key] = out
         return out
 
@@ -144,9 +146,8 @@ class Calibration:
 
     def _drawn(self, group: int, count: int, horizon: int) -> FloatArray:
         """(count, metrics, horizon) values of whole origins of the backtest of a group."""
-        of_group = np.stack([self.values[metric][:, self.sampled == group] for metric in METRICS])
-        metrics, origins, nodes, steps = of_group.shape
-        known = of_group.transpose(1, 2, 0, 3).reshape(origins * nodes, metrics, steps)
+        known = np.stack([self.values[metric][self.sampled == group] for metric in METRICS], axis=1)
+        _, metrics, steps = known.shape
         known = known[np.isfinite(known).all(axis=(1, 2))]
         rng = np.random.default_rng(int(self.seeds[group]))
         known = known[rng.permutation(known.shape[0])[:count]]
@@ -178,13 +179,13 @@ def calibrate(
 
     `exposure` says which share of the final figure an actual holds (counts thin out). Cells that say nothing
     are NaN in `actual`. `group` (nodes,) is from 0 up; what is learnt of one does not depend on another.
+    Sample paths need all METRICS, bounds their own.
     """
     dispersion: dict[str, FloatArray] = {}
     values: dict[str, FloatArray] = {}
-    chosen = _sample(group)
-    sampled = group[chosen]
-    origins, _, steps = next(iter(actual.values())).shape
-    uniform = _uniform((origins, sampled.size, steps), sampled, seeds)
+    steps = next(iter(actual.values())).shape[2]
+    says = np.logical_or.reduce([np.isfinite(figures).any(axis=2) for figures in actual.values()])
+    origin, node, uniform = _sample(says, group, seeds, [name for name in actual if name in COUNTS], steps)
 
     def learn(metric: str) -> tuple[FloatArray, FloatArray]:
         is_count = metric in COUNTS
@@ -193,37 +194,40 @@ def calibrate(
         seen = np.where(usable, np.rint(actual[metric]) if is_count else actual[metric], np.nan)
         spread = _dispersion(seen, expected, group, seeds.size, is_count=is_count)
         return spread, randomised_pit(
-            seen[:, chosen],
-            expected[:, chosen],
-            spread[None, chosen, None],
+            seen[origin, node],
+            expected[origin, node],
+            spread[node, None],
             is_count=is_count,
-            uniform=uniform[metric],
+            uniform=uniform.get(metric, HALF),
         )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for metric, learnt in zip(METRICS, pool.map(learn, METRICS), strict=True):
+        for metric, learnt in zip(actual, pool.map(learn, actual), strict=True):
             dispersion[metric], values[metric] = learnt
-    return Calibration(dispersion=dispersion, group=group, values=values, sampled=sampled, seeds=seeds)
+    return Calibration(dispersion=dispersion, group=group, values=values, sampled=group[node], seeds=seeds)
 
 
-def _sample(group: IntArray) -> IntArray:
-    """Nodes of each group at even distances, at most about `SAMPLE` of a group."""
-    order = np.argsort(group, kind="stable")
-    sizes = np.bincount(group)
-    place = np.arange(group.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    apart = np.repeat(-(-sizes // SAMPLE), sizes)
-    return np.sort(order[place % np.maximum(apart, 1) == 0])
+def _sample(
+    says: np.ndarray, group: IntArray, seeds: IntArray, counts: Sequence[str], steps: int
+) -> tuple[IntArray, IntArray, dict[str, FloatArray]]:
+    """Forecasts of each group that say something, drawn with its seed: origins and nodes, (sample,) each.
 
-
-def _uniform(shape: tuple[int, ...], group: IntArray, seeds: IntArray) -> dict[str, FloatArray]:
-    """Seeded random numbers by metric: those of a group do not depend on the other groups."""
-    found = {metric: np.empty(shape) for metric in METRICS}
+    `says` is (origins, nodes). For each of the metrics `counts` there are random numbers (sample, steps). The
+    sample of a group does not depend on other groups.
+    """
+    node, origin = np.nonzero(says.T)
+    order = np.argsort(group[node], kind="stable")
+    ends = np.searchsorted(group[node][order], np.arange(seeds.size + 1))
+    chosen: list[IntArray] = []
+    uniform: dict[str, list[FloatArray]] = {metric: [] for metric in counts}
     for place, seed in enumerate(seeds):
         rng = np.random.default_rng(int(seed))
-        here = np.flatnonzero(group == place)
-        for metric in METRICS:
-            found[metric][:, here] = rng.random((shape[0], here.size, shape[2]))
-    return found
+        here = order[ends[place] : ends[place + 1]]
+        chosen.append(here[np.sort(rng.permutation(here.size)[:SAMPLE])])
+        for numbers in uniform.values():
+            numbers.append(rng.random((chosen[-1].size, steps)))
+    at = np.concatenate(chosen)
+    return origin[at], node[at], {metric: np.concatenate(numbers) for metric, numbers in uniform.items()}
 
 
 def _dispersion(

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ml_assets.errors import UsageError
+from ml_assets.forecasts.backtest import FEW_ORIGINS, YEAR_OF_ORIGINS
 from ml_assets.forecasts.methods import Boosting, Intermittent, ProphetMethod, SeasonalNaive, Smoothing
 from ml_assets.forecasts.methods.protocol import Method
 
 DEFAULT_METHODS = ("smoothing", "intermittent", "seasonal_naive")
 """Candidates of a scheduled run; the others are for those who ask for them (docs/forecasts.md)."""
+
+FITTED = frozenset({"boosting", "prophet"})
+"""Methods that fit anew at every origin; the others go through the days once, whatever the origins."""
 
 FALLBACK = Smoothing()
 """Forecasts what no chosen method has a forecast for."""
@@ -23,6 +27,11 @@ class ForecastPolicy:
     """Wall-clock seconds that Prophet may take in a forecast of one date, all metrics together."""
     paths: int = 200
     """Sample paths behind the intervals of ratios and of totals."""
+
+    @property
+    def origins(self) -> int:
+        """Weekly origins of the backtest at most: as many as a year has, few where each is a fit."""
+        return FEW_ORIGINS if FITTED.intersection(self.methods) else YEAR_OF_ORIGINS
 
 
 _MAKERS: dict[str, Callable[[float], Method]] = {

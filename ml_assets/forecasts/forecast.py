@@ -9,12 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ml_assets.features.grid import FloatArray, IntArray
-from ml_assets.forecasts.backtest import (
-    BACKTEST_HORIZON,
-    Combination,
-    backtest_origins,
-    combine,
-)
+from ml_assets.forecasts.backtest import BACKTEST_HORIZON, Combination, backtest_origins, combine
 from ml_assets.forecasts.calibration import Calibration, calibrate
 from ml_assets.forecasts.candidates import FALLBACK, ForecastPolicy, make_methods
 from ml_assets.forecasts.frames import METRICS
@@ -79,7 +74,7 @@ def forecast_tree(
     """
     policy = policy or ForecastPolicy()
     tree = build_tree(inputs, date)
-    origins = [*backtest_origins(tree.days, horizon), tree.days]
+    origins = [*backtest_origins(tree.days, horizon, policy.origins), tree.days]
     group = _groups(tree)
     history = np.concatenate([tree.days - step.first for step in tree.steps])
     # Days before an edit are scaled to what is planned now; a past forecast knew of the edits until then.

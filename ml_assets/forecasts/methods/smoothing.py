@@ -23,8 +23,6 @@ from ml_assets.forecasts.batch import WEEK, Batch
 Single = npt.NDArray[np.float32]
 """States are single precision: they are rates and means, not sums of money."""
 
-Floats = npt.NDArray[np.floating]
-
 
 @dataclass(frozen=True)
 class Rates:
@@ -48,10 +46,10 @@ MOVING = tuple(
 TRENDING = (Rates(0.1, 0.05, trend=0.02), Rates(0.2, 0.05, trend=0.05, clip=2.5))
 GRID = (*CALM, *MOVING, *TRENDING)
 
-DAMPING = 0.9
+DAMPING = 0.98
 """Share of the trend that is left a day later."""
 
-STEEPEST = 0.1
+STEEPEST = 0.02
 """A day's trend is at most this share of the level."""
 
 COUNT_CLIP = 3.0
@@ -105,7 +103,7 @@ class Smoothing:
     def forecast(self, batch: Batch, origins: Sequence[int], horizon: int) -> FloatArray:
         """See `Method.forecast`."""
         out = np.full((len(origins), batch.height, horizon), np.nan)
-        profiles = np.ones((batch.height, batch.days + 1), dtype=np.float32)
+        profiles = np.ones((batch.days + 1, batch.height), dtype=np.float32)
 
         def smooth(part: IntArray, parents: IntArray | None) -> None:
             above = None if parents is None else _Above(profiles, parents, parents != part)
@@ -141,7 +139,7 @@ class Smoothing:
         known = np.isfinite(values)
         scale = np.where(known, np.abs(values), 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         scale = np.where(scale > 0, scale, 1.0)
-        values = (values / scale[:, None]).astype(np.float32)
+        values = np.ascontiguousarray((values / scale[:, None]).astype(np.float32).T)
         states = _States(scale if batch.is_count else None, rows.size, self.parameters, above)
         tried = min(horizon, TRIED_DAYS)
         errors: dict[int, Single] = {}
@@ -149,6 +147,7 @@ class Smoothing:
         remainders = {origin % WEEK for origin in origins}
         last = max(origins)
         begun = known.any(axis=0)
+        shares = None if exposure is None else np.ascontiguousarray(exposure.T.astype(np.float32))
         for day in range(min(int(begun.argmax()) if begun.any() else last, *origins), last + 1):
             if day in places:
                 weights = self._weights(errors, day, tried, rows.size)
@@ -156,25 +155,25 @@ class Smoothing:
             if day == last:
                 break
             if day % WEEK in remainders and day + tried <= last:
-                errors[day] = states.error(values[:, day : day + tried], day)
-            profiles[rows, day] = states.profile[day % WEEK].mean(axis=1)
-            share = None if exposure is None else exposure[:, day].astype(np.float32)
-            states.update(values[:, day], day, share)
+                errors[day] = states.error(values[day : day + tried], day)
+            if batch.parent is not None:
+                profiles[day, rows] = states.profile[day % WEEK].mean(axis=0)
+            states.update(values[day], day, None if shares is None else shares[day])
 
     def _weights(self, errors: dict[int, Single], origin: int, tried: int, series: int) -> FloatArray:
-        """Weights of the parameters by their errors at the weekly origins before: (series, sets)."""
+        """Weights of the parameters by their errors at the weekly origins before: (sets, series)."""
         past = [day for day in errors if day + tried <= origin and (origin - day) % WEEK == 0]
         sets = len(self.parameters)
         if not past:
-            return np.full((series, sets), 1.0 / sets)
+            return np.full((sets, series), 1.0 / sets)
         known = np.stack([errors[day] for day in past[-PAST_ORIGINS:]])
         there = np.isfinite(known)
         count = there.sum(axis=0)
         mean = np.where(there, known, 0.0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
-        best = np.maximum(mean.min(axis=1, keepdims=True), _TINY)
+        best = np.maximum(mean.min(axis=0), _TINY)
         power = SHARPNESS * count / PAST_ORIGINS
         weights = np.exp(-power * np.log(np.maximum(mean, _TINY) / best))
-        return weights / weights.sum(axis=1, keepdims=True)
+        return weights / weights.sum(axis=0)
 
 
 @dataclass(frozen=True)
@@ -182,18 +181,18 @@ class _Above:
     """What the parents' profiles were, day by day."""
 
     profiles: Single
-    """(series of the batch, days)"""
+    """(days, series of the batch)"""
     parents: IntArray
-    """Rows of `profiles`."""
+    """Columns of `profiles`."""
     has_parent: npt.NDArray[np.bool_]
 
     def on(self, day: int) -> Single:
-        """The parents' factor for the day: (series, 1)."""
-        return self.profiles[self.parents, day][:, None]
+        """The parents' factor for the day: (series,)."""
+        return self.profiles[day, self.parents]
 
 
 class _States:
-    """Level, trend, weekday profile and size of the errors: (series, sets of parameters)."""
+    """Level, trend, weekday profile and size of the errors: (sets of parameters, series)."""
 
     def __init__(
         self,
@@ -204,99 +203,114 @@ class _States:
     ) -> None:
         self.rate, self.profile_rate, self.trend_rate, self.clip = np.array(
             [(rates.level, rates.profile, rates.trend, rates.clip) for rates in parameters], dtype=np.float32
-        ).T
-        shape = (series, len(parameters))
+        ).T[:, :, None]
+        shape = (len(parameters), series)
         self.level = np.zeros(shape, dtype=np.float32)
         self.trend = np.zeros(shape, dtype=np.float32)
         self.profile = np.ones((WEEK, *shape), dtype=np.float32)
         self.size = np.zeros(shape, dtype=np.float32)
-        self.days = np.zeros((series, 1), dtype=np.float32)
-        self.weekdays = np.zeros((WEEK, series, 1), dtype=np.float32)
+        self.days = np.zeros(series, dtype=np.float32)
+        self.weekdays = np.zeros((WEEK, series), dtype=np.float32)
         self.above = above
         has_parent = np.zeros(series, dtype=bool) if above is None else above.has_parent
-        self.trust = np.where(has_parent, PARENT_WEEKS, PRIOR_WEEKS).astype(np.float32)[:, None]
-        self.pull = np.where(has_parent, PULL, 0.0).astype(np.float32)[:, None]
+        self.trust = np.where(has_parent, PARENT_WEEKS, PRIOR_WEEKS).astype(np.float32)
+        self.pull = np.where(has_parent, PULL, 0.0).astype(np.float32)
         # A count's Poisson deviation, on the series' own scale.
-        self.poisson = (
-            None if count_scale is None else (COUNT_CLIP**2 / count_scale[:, None]).astype(np.float32)
-        )
+        self.poisson = None if count_scale is None else (COUNT_CLIP**2 / count_scale).astype(np.float32)
 
     def update(self, values: Single, day: int, exposure: Single | None) -> None:
         """Take in a day: `values` (series,), NaN where it says nothing."""
-        there = np.isfinite(values)[:, None]
+        there = np.isfinite(values)
         weight = there.astype(np.float32)
-        gain = weight if exposure is None else weight * exposure[:, None]
         weekday, young = day % WEEK, self.days < LEARN_DAYS
         profile = self.profile[weekday]
         prior = None if self.above is None else self.above.on(day)
         if prior is not None:  # a weekday that comes for the first time is as with the parent
             is_new = (self.weekdays[weekday] == 0) & (self.pull > 0)
-            profile = np.where(is_new, prior, profile)
-        base = self.level + np.float32(DAMPING) * self.trend
+            np.copyto(profile, prior, where=is_new)
+        base = self.trend * np.float32(DAMPING)
+        base += self.level
         expected = base * profile
-        error = (np.where(there, values[:, None], 0.0) - expected) * weight
+        error = np.where(there, values, np.float32(0.0)) - expected
+        error *= weight
         bound = self.clip * self.size
         if self.poisson is not None:
             np.maximum(bound, np.sqrt(self.poisson * expected), out=bound)
-        if young.any():
-            bound = np.where(young, np.float32(np.inf), bound)
-        clipped = np.clip(error, -bound, bound) * gain
-        rate = np.maximum(self.rate, 1.0 / (self.days + 1.0))
+        is_early = bool(young.any())
+        if is_early:
+            np.copyto(bound, np.float32(np.inf), where=young)
+        clipped = np.minimum(error, bound)
+        np.maximum(clipped, np.negative(bound, out=bound), out=clipped)
+        clipped *= weight if exposure is None else weight * exposure
         step = clipped / np.maximum(profile, np.float32(0.05))
-        self._move_profile(weekday, profile, clipped, base, weight, prior)
-        self.level = np.maximum(base + rate * step, 0.0)
-        trend = np.float32(DAMPING) * self.trend + self.trend_rate * step
-        trend *= self.days >= 2 * WEEK
+        self._move_profile(weekday, clipped, base, weight, prior)
+        self.trend *= np.float32(DAMPING)
+        self.trend += self.trend_rate * step
+        self.trend *= self.days >= 2 * WEEK
+        step *= np.maximum(self.rate, 1.0 / (self.days + 1.0))
+        np.add(base, step, out=self.level)
+        np.maximum(self.level, 0.0, out=self.level)
         steepest = np.float32(STEEPEST) * self.level
-        self.trend = np.clip(trend, -steepest, steepest, out=trend)
-        size = np.abs(error)
-        np.minimum(size, np.where(young, np.float32(np.inf), np.float32(SURPRISE) * self.size), out=size)
-        size = size * np.float32(DEVIATION) - self.size
-        self.size += weight * np.maximum(np.float32(SCALE_RATE), 1.0 / (self.days + 1.0)) * size
+        np.minimum(self.trend, steepest, out=self.trend)
+        np.maximum(self.trend, np.negative(steepest, out=steepest), out=self.trend)
+        size = np.abs(error, out=error)
+        most = np.float32(SURPRISE) * self.size
+        if is_early:
+            np.copyto(most, np.float32(np.inf), where=young)
+        np.minimum(size, most, out=size)
+        size *= np.float32(DEVIATION)
+        size -= self.size
+        size *= weight * np.maximum(np.float32(SCALE_RATE), 1.0 / (self.days + 1.0))
+        self.size += size
         self.days += weight
         self.weekdays[weekday] += weight
 
     def _move_profile(
-        self,
-        weekday: int,
-        profile: Single,
-        clipped: Floats,
-        base: Floats,
-        weight: Single,
-        prior: Single | None,
+        self, weekday: int, clipped: Single, base: Single, weight: Single, prior: Single | None
     ) -> None:
+        profile = self.profile[weekday]
         floor = np.maximum(base, _TINY)
-        rate = np.maximum(self.profile_rate, 1.0 / (self.weekdays[weekday] + 1.0 + self.trust))
-        moved = np.clip(rate * clipped / floor, np.float32(-0.5), np.float32(0.5))
-        moved *= (self.days >= 1) & (base > _TINY)
+        moved = clipped / floor
+        moved *= np.maximum(self.profile_rate, 1.0 / (self.weekdays[weekday] + 1.0 + self.trust))
+        np.minimum(moved, np.float32(0.5), out=moved)
+        np.maximum(moved, np.float32(-0.5), out=moved)
+        moved *= (base > _TINY) & (self.days >= 1)
         if prior is not None:
-            noise = np.minimum(self.size / floor, np.float32(SURPRISE))
-            moved += self.pull * weight * noise * (prior - profile)
-        self.profile[weekday] = np.maximum(profile + moved, 0.0)
+            noise = np.divide(self.size, floor, out=floor)
+            np.minimum(noise, np.float32(SURPRISE), out=noise)
+            noise *= self.pull * weight
+            noise *= prior - profile
+            moved += noise
+        profile += moved
+        np.maximum(profile, 0.0, out=profile)
 
     def _ahead(self, day: int, horizon: int) -> Iterator[Single]:
-        """Forecasts of day, day + 1, ...: (series, sets) each."""
+        """Forecasts of day, day + 1, ...: (sets, series) each."""
         kept = 0.0
         for step in range(horizon):
             kept += DAMPING ** (step + 1)
-            level = self.level + np.float32(kept) * self.trend
-            yield np.maximum(level, 0.0) * self.profile[(day + step) % WEEK]
+            level = np.float32(kept) * self.trend
+            level += self.level
+            np.maximum(level, 0.0, out=level)
+            level *= self.profile[(day + step) % WEEK]
+            yield level
 
     def forecast(self, weights: FloatArray, day: int, horizon: int) -> FloatArray:
-        """Weighted forecasts: (series, horizon); NaN for series that have not begun."""
-        ahead = [np.einsum("ns,ns->n", found, weights) for found in self._ahead(day, horizon)]
-        return np.where(self.days > 0, np.stack(ahead, axis=1), np.nan)
+        """Forecasts weighted by `weights` (sets, series): (series, horizon); NaN where none has begun."""
+        ahead = [np.einsum("sn,sn->n", found, weights) for found in self._ahead(day, horizon)]
+        return np.where(self.days > 0, np.stack(ahead), np.nan).T
 
     def error(self, values: Single, day: int) -> Single:
-        """Mean absolute error of the days ahead: (series, sets); NaN where nothing was known or came."""
+        """Mean absolute error of the days ahead: (sets, series); NaN where nothing was known or came."""
         there = np.isfinite(values)
-        known = np.where(there, values, 0.0)
+        known = np.where(there, values, np.float32(0.0))
         total = np.zeros_like(self.level)
-        for step, found in enumerate(self._ahead(day, values.shape[1])):
-            missed = known[:, step, None] - found
+        for step, found in enumerate(self._ahead(day, values.shape[0])):
+            missed = np.subtract(found, known[step], out=found)
             np.abs(missed, out=missed)
-            total += missed * there[:, step, None]
-        count = there.sum(axis=1, keepdims=True).astype(np.float32)
+            missed *= there[step]
+            total += missed
+        count = there.sum(axis=0).astype(np.float32)
         return np.where((count > 0) & (self.days > 0), total / np.maximum(count, 1.0), np.float32(np.nan))
 
 
