@@ -87,7 +87,8 @@ def mean_absolute_scaled_error(
     """MASE of each series at each origin: (origins, series).
 
     `forecasts` is (origins, series, horizon), the first day of `forecasts[i]` being column `origins[i]`.
-    `scales` are the `seasonal_scales`, where they are at hand. Days without a value do not count; NaN where none counts, where the scale is 0, or without a forecast.
+    `scales` are the `seasonal_scales`, where they are at hand. Days without a value do not count;
+    NaN where none counts, where the scale is 0, or without a forecast.
     """
     scales = seasonal_scales(values, origins) if scales is None else scales
     errors = np.full(forecasts.shape[:2], np.nan)
