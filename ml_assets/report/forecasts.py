@@ -66,7 +66,7 @@ def draw_forecasts(found: CurrentForecasts, console: Console, *, top: int = 5) -
         console.print(Text("What comes", style="bold"))
         console.print(
             Text(
-                "There are no forecasts yet; `ml-assets run --asset forecasts` makes them, and "
+                "There are no forecasts yet; `ml-assets run --assets forecasts` makes them, and "
                 "`ml-assets forecast NAME` looks ahead for one entity at once.",
                 style="dim",
             )
