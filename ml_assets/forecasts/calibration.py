@@ -236,7 +236,8 @@ def _dispersion(
     """Moment estimate of k in variance = m + k m^2 (k m^2 for money), shrunk to its group: (nodes,)."""
     usable = np.isfinite(seen)
     missed = np.where(usable, np.nan_to_num(seen) - expected, 0.0)
-    squared = np.minimum(missed**2, LARGEST_SURPRISE * np.maximum(expected, 1.0 if is_count else 0.0) ** 2)
+    most = LARGEST_SURPRISE * np.maximum(np.where(usable, expected, 0.0), 1.0 if is_count else 0.0) ** 2
+    squared = np.minimum(missed**2, most)
     noise = np.where(usable, expected, 0.0) if is_count else 0.0
     size = np.where(usable, expected, 0.0) ** 2
     total = size.sum(axis=(0, 2))
