@@ -82,15 +82,18 @@ def test_days_that_move_together_make_the_total_as_wide_as_it_is() -> None:
     apart = mean * np.exp(0.3 * rng.standard_normal(mean.shape))
     widths = []
     for past in (shared, apart):
-        figures = dict.fromkeys(METRICS, past)
+        figures: dict[str, FloatArray] = dict.fromkeys(METRICS, past)
+        means: dict[str, FloatArray] = dict.fromkeys(METRICS, mean)
+        whole: dict[str, FloatArray] = dict.fromkeys(METRICS, np.ones_like(mean))
         found = calibrate(
             figures,
-            dict.fromkeys(METRICS, mean),
-            dict.fromkeys(METRICS, np.ones_like(mean)),
+            means,
+            whole,
             np.zeros(NODES, dtype=np.int64),
             SEEDS,
         )
-        paths = found.paths({metric: mean[0, :1] for metric in METRICS}, np.array([0]), 200)
+        ahead: dict[str, FloatArray] = dict.fromkeys(METRICS, mean[0, :1])
+        paths = found.paths(ahead, np.array([0]), 200)
         total = paths["spend"].sum(axis=2)[0]
         assert np.corrcoef(total, paths["leads"].sum(axis=2)[0])[0, 1] > 0.9
         low, high = np.quantile(total, LEVELS)
@@ -101,19 +104,14 @@ def test_days_that_move_together_make_the_total_as_wide_as_it_is() -> None:
 
 
 def test_without_a_past_bounds_and_paths_are_there_and_wide() -> None:
-    mean = np.full((0, 3, STEPS), 1.0)
-    found = calibrate(
-        dict.fromkeys(METRICS, mean),
-        dict.fromkeys(METRICS, mean),
-        dict.fromkeys(METRICS, mean),
-        np.zeros(3, dtype=np.int64),
-        SEEDS,
-    )
+    none: dict[str, FloatArray] = dict.fromkeys(METRICS, np.full((0, 3, STEPS), 1.0))
+    found = calibrate(none, none, none, np.zeros(3, dtype=np.int64), SEEDS)
     ahead = np.full((3, STEPS), 50.0)
+    means: dict[str, FloatArray] = dict.fromkeys(METRICS, ahead)
     for metric in METRICS:
         bounds, _ = found.bounds(metric, ahead, LEVELS, np.arange(3))
         assert (bounds[..., 0] < 40.0).all()
         assert (bounds[..., 1] > 60.0).all()
-    paths = found.paths(dict.fromkeys(METRICS, ahead), np.arange(3), 2 * LEAST_PATHS)
+    paths = found.paths(means, np.arange(3), 2 * LEAST_PATHS)
     assert paths["leads"].shape == (3, 2 * LEAST_PATHS, STEPS)
     assert paths["leads"].mean() == pytest.approx(50.0, rel=0.15)
