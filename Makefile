@@ -44,7 +44,7 @@ help:
 	@echo "make types           pyright"
 	@echo "make bench           the measurements of docs/benchmarks.md"
 	@echo "make migrate         bring the database to the newest schema"
-	@echo "make lock            renew requirements.lock and requirements-dev.lock from pyproject.toml"
+	@echo "make lock            renew the lock files from pyproject.toml"
 	@echo "make clean           remove .venv (data/ stays)"
 
 $(BIN)/python:
@@ -105,6 +105,7 @@ lock: | $(BIN)/python
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --group dev --group bench -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --extra k8s -c requirements.lock -o requirements-k8s.lock
 
 .PHONY: clean
 clean:

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
         default=None, description="First date partition; empty: 37 months before today."
     )
     timezone: str = Field(default="UTC", description="IANA time zone of partitions and schedules.")
+    schedules_on: bool = Field(
+        default=False,
+        description="Schedules and sensors run from the start, instead of when they are turned on in the UI.",
+    )
     forecast_methods: str = Field(
         default="",
         description="Methods that forecasts choose among, separated by commas; empty: those of "

@@ -56,6 +56,8 @@ class ForecastConfig(Restriction):
     owners=["team:ml_assets"],
     tags={"stage": "foresee"},
     metadata=table_metadata("ml_forecasts", FORECASTS, FORECASTS_DOCS),
+    # Prophet fills the cores by itself. The other methods are done in seconds and wait for nobody.
+    pool="prophet" if "prophet" in settings().forecast_methods else None,
 )
 def forecasts(
     context: dg.AssetExecutionContext, config: ForecastConfig, database: DatabaseResource

@@ -43,6 +43,8 @@ class Pulled:
     owners=["team:ml_assets"],
     tags={"stage": "load"},
     metadata=table_metadata("ads_insights", INSIGHTS, INSIGHTS_DOCS),
+    # Meta limits the calls of an app, whoever makes them: runs that read wait for each other in the queue.
+    pool="meta_api",
 )
 def insights(
     context: dg.AssetExecutionContext, config: AccountRestriction, database: DatabaseResource
