@@ -10,6 +10,7 @@ from ml_assets.defs.assets.forecasts import forecasts
 from ml_assets.defs.assets.insights import insights
 from ml_assets.defs.assets.recommendations import recommendations
 from ml_assets.defs.checks import FORECAST_CHECKS
+from ml_assets.defs.maintenance import retention, retention_schedule
 from ml_assets.defs.resources import DatabaseResource
 
 
@@ -19,6 +20,8 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=[insights, entity_metrics, features, classifications, anomalies, forecasts, recommendations],
         asset_checks=list(FORECAST_CHECKS),
+        jobs=[retention],
+        schedules=[retention_schedule],
         resources={"database": DatabaseResource()},
         # A step is one pass over whole frames; a process of its own for each would cost more than the step.
         executor=dg.in_process_executor,

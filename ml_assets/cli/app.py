@@ -74,4 +74,4 @@ app.add_typer(
     incidents.app, name="incidents", short_help="What is out of the ordinary: list, show, say what it was."
 )
 app.add_typer(policy.app, name="policy", short_help="Show and change the thresholds of the decisions.")
-app.add_typer(db.app, name="db", short_help="Create and upgrade the tables.")
+app.add_typer(db.app, name="db", short_help="Create, upgrade and thin the tables.")

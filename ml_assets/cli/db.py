@@ -1,4 +1,4 @@
-"""`ml-assets db`: the schema of the database."""
+"""`ml-assets db`: the schema of the database, and what is removed from it."""
 
 from typing import Annotated
 
@@ -6,8 +6,9 @@ import typer
 
 from ml_assets.cli.console import group, say
 from ml_assets.cli.database import open_database
+from ml_assets.cli.options import Account
 
-app = group("The database: bring it to the newest schema, or say where it stands.")
+app = group("The database: bring it to the newest schema, say where it stands, remove what is not needed.")
 
 
 @app.command()
@@ -53,6 +54,44 @@ def downgrade(
             typer.confirm(f"Take {where} from revision {before} back to {revision}?", abort=True, err=True)
         downgrade_schema(engine, revision)
         say(f"{where} downgraded from {before} to {schema_revision(engine) or 'nothing'}.")
+
+
+@app.command()
+def thin(
+    account: Account = None,
+    all_days: Annotated[
+        bool, typer.Option("--all-days", help="Look at all days there are, not at the newest old ones alone.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many there are, remove none.")] = False,
+) -> None:
+    """Remove hourly versions of figures of days more than 56 days back.
+
+    Of every row of `ads_insights` the last version of each day of its age stays: the current figures, and how
+    they grew from day to day, are the same as before. What the hours of such a day said is gone. The weekly
+    job `retention` does the same. On SQLite the file gets no smaller; its pages are used again.
+
+    \b
+    Examples:
+      ml-assets db thin --dry-run --all-days
+      ml-assets db thin
+    """
+    import datetime as dt
+
+    from ml_assets.cli.accounts import accounts_frame, choose
+    from ml_assets.storage.retention import HOURLY_DAYS, WEEKLY_CATCH_UP_DAYS, thin_insight_versions
+
+    with open_database() as engine, engine.begin() as connection:
+        chosen = None if account is None else choose(accounts_frame(connection), account)
+        count = thin_insight_versions(
+            connection,
+            dt.datetime.now(dt.UTC),
+            None if chosen is None else chosen["config_id"].to_list(),
+            catch_up_days=None if all_days else WEEKLY_CATCH_UP_DAYS,
+            dry_run=dry_run,
+        )
+    looked = "all days" if all_days else f"{WEEKLY_CATCH_UP_DAYS} days"
+    done = "would be removed" if dry_run else "removed"
+    say(f"{count:,} hourly versions {done}, of {looked} more than {HOURLY_DAYS} days back.")
 
 
 @app.command()

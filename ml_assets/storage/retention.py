@@ -22,6 +22,9 @@ HOURLY_DAYS = 56
 CATCH_UP_DAYS = 7
 """Days beyond these that are looked at each time, should some runs have been missed."""
 
+WEEKLY_CATCH_UP_DAYS = 28
+"""The same for what runs once a week: three weeks may be missed."""
+
 
 def thin_insight_versions(
     connection: sa.Connection,
@@ -29,26 +32,33 @@ def thin_insight_versions(
     config_ids: Sequence[int] | None = None,
     *,
     catch_up_days: int | None = CATCH_UP_DAYS,
+    dry_run: bool = False,
 ) -> int:
     """Remove versions that only told of the hours of days more than `HOURLY_DAYS` back; how many there were.
 
     Of each row the last version of every day of its age from 0 to `FROZEN_AGE_DAYS` stays, by the account's
     calendar, and whatever was read later: the current figures, and how they grew from day to day, are the
     same as before. `catch_up_days` None looks at all days there are, which takes a while in a large table.
-    Run it once a day, in a transaction of its own.
+    Run it at least every `catch_up_days` days, in a transaction of its own. `dry_run` counts and removes
+    nothing.
     """
     table = table_of(AdsInsight)
-    begin_writing(connection, table.name)
+    if not dry_run:
+        begin_writing(connection, table.name)
     accounts = read_accounts(connection, config_ids, active_only=False)
     if accounts.is_empty():
         return 0
     days = _old_days(connection, accounts, now, catch_up_days)
     removed = 0
     for day in days.partition_by("date"):  # a statement for each day keeps what it holds in memory small
-        given = asked_days(connection, day)
-        removed += connection.execute(
-            sa.delete(table).where(_same_row(connection, table).in_(_outlived(connection, table, given)))
-        ).rowcount
+        outlived = _outlived(connection, table, asked_days(connection, day))
+        if dry_run:
+            found = sa.select(sa.func.count()).select_from(outlived.subquery("outlived"))
+            removed += connection.execute(found).scalar_one()
+        else:
+            removed += connection.execute(
+                sa.delete(table).where(_same_row(connection, table).in_(outlived))
+            ).rowcount
     return removed
 
 

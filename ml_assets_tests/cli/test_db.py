@@ -60,3 +60,13 @@ def test_a_url_of_another_database_is_refused(on_database: Callable[[str], Cli])
     refused = on_database("mysql://host/database")("db", "upgrade")
     assert refused.exit_code == 2
     assert "mysql" in refused.err
+
+
+def test_thinning_counts_first_and_then_removes(cli: Cli) -> None:
+    counted = cli("db", "thin", "--dry-run", "--all-days")
+    assert counted.exit_code == 0, counted.err
+    assert "0 hourly versions would be removed, of all days" in counted.out
+    assert "0 hourly versions removed, of 28 days" in cli("db", "thin").out
+    unknown = cli("db", "thin", "--account", "nobody")
+    assert unknown.exit_code != 0
+    assert "Traceback" not in unknown.err

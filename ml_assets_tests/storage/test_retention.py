@@ -49,6 +49,7 @@ def test_of_an_old_day_the_last_version_of_every_day_of_its_age_stays(engine: sa
         append_insights(connection, insights(*hours(midnight + HOUR, 60), *frozen))
     with engine.begin() as connection:
         assert thin_insight_versions(connection, OLD - 24 * HOUR) == 0
+        assert thin_insight_versions(connection, OLD, dry_run=True) == 57
         assert thin_insight_versions(connection, OLD) == 57
         # Ages 0, 1 and 2; later readings are left as they are.
         assert kept(connection) == [22, 46, 59, 91, 92]
