@@ -15,11 +15,12 @@ from ml_assets.forecasts.frames import METRICS, UNATTRIBUTED
 from ml_assets.report.forecast_plot import HISTORY_DAYS, forecast_plot_markdown
 
 PLOTTED = 2
-"""Entities of a partition, the largest by the spend to come, where the run is of few partitions."""
+"""Entities of a partition, the largest by the spend to come."""
 
 PLOTTED_METRICS = ("spend", "leads")
 FEW_PARTITIONS = 3
-"""A run of more plots nothing: a plot takes up to half a second, and its picture stands in the event log."""
+"""A run of more plots its newest date alone: a plot takes up to half a second, and its picture stands in
+the event log."""
 
 PREVIEWED = ("spend", "leads", "cpl")
 PROPHET = "prophet"
@@ -66,7 +67,7 @@ def forecast_previews(rows: pl.DataFrame, entities: pl.DataFrame) -> Metadata:
     shown = [f"{metric}{end}" for metric in PREVIEWED for end in totals]
     return {
         (str(level), date): {
-            "preview": dg.MetadataValue.md(markdown_table(part.select("name", "entity_id", *shown, "method")))
+            "preview": dg.MetadataValue.md(markdown_table(part.select("name", *shown, "method", "entity_id")))
         }
         for (level, date), part in largest.partition_by("entity_type", "forecast_date", as_dict=True).items()
     }
@@ -75,16 +76,16 @@ def forecast_previews(rows: pl.DataFrame, entities: pl.DataFrame) -> Metadata:
 def forecast_plots(
     keys: RunKeys, points: Mapping[EntityType, pl.DataFrame], figures: FeatureInputs, language: str
 ) -> Metadata:
-    """(level, date) -> plots of spend and leads of the largest entities; none in runs of many partitions.
+    """(level, date) -> plots of spend and leads of the largest entities; of many dates those of the newest.
 
     `points` (FORECAST_POINTS) are those of each level of the run.
     """
-    if keys.partition_count > FEW_PARTITIONS:
-        return {}
+    newest = keys.end if keys.partition_count > FEW_PARTITIONS else None
     return {
         (level.value, date): _plots(points[level].filter(pl.col("forecast_date") == date), figures, language)
         for level, dates in keys.dates.items()
         for date in dates
+        if newest in {None, date}
     }
 
 

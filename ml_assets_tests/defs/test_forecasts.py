@@ -107,7 +107,10 @@ def test_a_run_of_several_dates_and_levels_leaves_what_runs_of_one_leave(
 ) -> None:
     first = last_day - dt.timedelta(days=2)
     days = [first, last_day]
-    assert materialize("forecasts", first, last_day).success
+    result = materialize("forecasts", first, last_day)
+    assert result.success
+    assert "plot_1_leads" in metadata_of(result, "forecasts", f"{last_day}|campaign")
+    assert "plot_1_leads" not in metadata_of(result, "forecasts", f"{first}|campaign")
     rows, points = stored(engine, loaded, *days)
     for day in days:
         assert materialize("forecasts", day, levels=[EntityType.AD]).success
