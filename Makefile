@@ -81,7 +81,7 @@ migrate: $(RUN_STAMP)
 
 .PHONY: test
 test: $(DEV_STAMP)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: lint
 lint: $(DEV_STAMP)
