@@ -9,7 +9,7 @@ from ml_assets.defs.assets.features import features
 from ml_assets.defs.assets.forecasts import forecasts
 from ml_assets.defs.assets.insights import insights
 from ml_assets.defs.assets.recommendations import recommendations
-from ml_assets.defs.checks import FORECAST_CHECKS
+from ml_assets.defs.checks import ALL_CHECKS
 from ml_assets.defs.maintenance import retention, retention_schedule
 from ml_assets.defs.resources import DatabaseResource
 
@@ -19,7 +19,7 @@ def defs() -> dg.Definitions:
     """Everything Dagster is told about."""
     return dg.Definitions(
         assets=[insights, entity_metrics, features, classifications, anomalies, forecasts, recommendations],
-        asset_checks=list(FORECAST_CHECKS),
+        asset_checks=list(ALL_CHECKS),
         jobs=[retention],
         schedules=[retention_schedule],
         resources={"database": DatabaseResource()},

@@ -21,6 +21,7 @@ VOCABULARY = {
 }
 PURE = {
     "anomalies",
+    "checks",
     "classification",
     "entity_metrics",
     "features",

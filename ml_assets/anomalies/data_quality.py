@@ -99,7 +99,7 @@ def data_quality(
         found.join(asked, on=_DAY, how="semi").join(late, on=_DAY, how="anti")
         for found in reconcile(metrics, dates, thresholds.reconciliation)
     )
-    unjudged = pl.concat([late, missing, _at_odds(account_days, days, thresholds.reconciliation)])
+    unjudged = pl.concat([late, missing, levels_at_odds(account_days, days, thresholds.reconciliation)])
     named = account_days.join(entities, on=_LEVEL_DAY, how="anti")
     read = days.group_by(_DAY).agg(detected_at=pl.col("read_at").max())
     rows = pl.concat(
@@ -118,7 +118,7 @@ def data_quality(
     )
 
 
-def _at_odds(
+def levels_at_odds(
     account_days: pl.DataFrame, days: pl.DataFrame, thresholds: ReconciliationThresholds
 ) -> pl.DataFrame:
     """The levels that cannot be judged on days on which levels do not add up (UNJUDGED).

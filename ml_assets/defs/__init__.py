@@ -9,3 +9,5 @@ import dagster as dg
 
 # Multi-partition mappings and backfill policies are what the levels rest on; Dagster still calls them beta.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
+# So are the partitions of a check that has a spec of its own.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)

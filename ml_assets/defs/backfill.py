@@ -24,6 +24,7 @@ from ml_assets.defs.assets.features import features
 from ml_assets.defs.assets.forecasts import forecasts
 from ml_assets.defs.assets.insights import insights
 from ml_assets.defs.assets.recommendations import recommendations
+from ml_assets.defs.checks import ALL_CHECKS
 from ml_assets.defs.event_storage import quick_event_storage
 from ml_assets.defs.keys import partition_key
 from ml_assets.defs.partitions import dates as date_partitions
@@ -133,6 +134,7 @@ def run_range(
     meter = _Meter(progress)
     job = dg.Definitions(
         assets=ASSETS,
+        asset_checks=ALL_CHECKS,
         resources={"database": DatabaseResource(url=database_url or "")},
         loggers={"progress": dg.LoggerDefinition(lambda _: meter.logger())},
     ).resolve_implicit_global_asset_job_def()

@@ -1,13 +1,17 @@
 """The asset `recommendations`: what to do with an entity, as advised on a date, in `ml_recommendations`."""
 
 import datetime as dt
+from dataclasses import replace as with_changes
 from functools import partial
 
 import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from ml_assets.checks.verdicts import suspensions
 from ml_assets.classification import CLASSIFICATIONS
+from ml_assets.defs.checks.figures import read_stored_figures
+from ml_assets.defs.checks.refusals import admitted
 from ml_assets.defs.column_docs import RECOMMENDATIONS_DOCS, RECOMMENDATIONS_STORED
 from ml_assets.defs.inputs import read_decision_inputs
 from ml_assets.defs.keys import run_keys
@@ -19,6 +23,7 @@ from ml_assets.defs.scope import Restriction, explained, open_finished_scope
 from ml_assets.defs.writing import write_partitions
 from ml_assets.local_days import local_date, zones_of
 from ml_assets.recommendations.frames import GUARDS, TYPES
+from ml_assets.recommendations.inputs import REPLAY_DAYS
 from ml_assets.recommendations.recommend import recommend
 from ml_assets.recommendations.rules import RULES
 from ml_assets.settings import settings
@@ -69,15 +74,24 @@ def recommendations(
     Rules decide by posterior probability, guards block what must not be done now, one plan per account and
     date chooses what is issued. `blocked_by` is null for what is issued; the rest is kept with its guard.
     The dates before are replayed from entity metrics, so the order of a backfill does not matter. What
-    people did with a recommendation stays on its case through every run. Days that are not over are refused.
+    people did with a recommendation stays on its case through every run. Days that are not over are refused,
+    and so are levels and dates for which a data check failed for all accounts.
     Money in the account's currency, probabilities as fractions.
     """
     with explained():
         engine = database.engine
-        keys = run_keys(context.partition_keys)
+        allowed = admitted(context.instance, run_keys(context.partition_keys))
+        keys = allowed.keys
         with engine.connect() as connection:
             scope = open_finished_scope(context, connection, keys, config)
             inputs, days_conformed = read_decision_inputs(connection, scope)
+            checked = read_stored_figures(
+                connection,
+                scope.accounts,
+                keys.start - dt.timedelta(days=REPLAY_DAYS - 1),
+                keys.end,
+                dt.datetime.now(dt.UTC),
+            )
             policies = read_policies(connection, scope.config_ids)
             tiers = read_table(
                 connection,
@@ -88,6 +102,12 @@ def recommendations(
                 scope.config_ids,
                 columns=tuple(CLASSIFICATIONS),
             )
+        # Accounts that failed the data checks are suspended on that day; the others go on.
+        inputs = with_changes(
+            inputs, suspensions=pl.concat([inputs.suspensions, suspensions(checked.trusted)])
+        )
+        for key, sentence in allowed.refused.items():
+            context.add_asset_metadata({"refused": sentence}, partition_key=key)
         language = settings().language
         advised = [
             recommend(inputs, level, dates, tiers, policies, language) for level, dates in keys.dates.items()
@@ -115,6 +135,7 @@ def recommendations(
             },
             tables=plan_tables(told, scope.accounts),
             table_rows=table_rows,
+            notes=allowed.notes,
             if_empty="nothing is sure enough to act on",
             common={
                 "days_conformed_from_insights": days_conformed,

@@ -1,4 +1,4 @@
-"""Asset checks: whether what was materialized may be relied upon, partition by partition."""
+"""Checks of the asset `forecasts`: coherence of what is stored, and what came of the last matured week."""
 
 import datetime as dt
 
