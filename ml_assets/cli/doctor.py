@@ -1,16 +1,19 @@
-"""`ml-assets doctor`: what is set up, what is missing and what to do about it."""
+"""`ml-assets doctor`: what is set up, what is missing and what to do about it.
+
+What it says of the Dagster instance is in doctor_instance.py.
+"""
 
 import datetime as dt
 import platform
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ml_assets.cli.console import say
 from ml_assets.cli.database import open_database
+from ml_assets.cli.finding import Finding
 from ml_assets.entities import LEVELS
 from ml_assets.errors import MlAssetsError
 
@@ -21,15 +24,7 @@ PACKAGES = ("dagster", "polars", "sqlalchemy", "alembic", "psycopg", "numpy", "s
 FIGURES = ("spend", "impressions", "reach", "clicks", "link_clicks", "leads")
 STALE_DAYS = 3
 REASONS_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: what was looked at, what was found, and what to do (empty: nothing)."""
-
-    topic: str
-    found: str
-    todo: str = ""
+MOST_CHARACTERS = 300
 
 
 def doctor() -> None:
@@ -39,9 +34,9 @@ def doctor() -> None:
     """
     todo = False
     for finding in _findings():
-        say(f"{'todo' if finding.todo else 'ok':<5}{finding.topic:<12}{finding.found}")
+        say(f"{'todo' if finding.todo else 'ok':<5}{finding.topic:<16}{finding.found}")
         if finding.todo:
-            say(f"{'':17}-> {finding.todo}")
+            say(f"{'':21}-> {finding.todo}")
             todo = True
     say("There is something to do." if todo else "Everything is in place.")
     if todo:
@@ -63,7 +58,7 @@ def _findings() -> Iterator[Finding]:
         if not finding.todo:
             with engine.connect() as connection:
                 yield from _accounts(connection)
-    yield _dagster()
+    yield from _dagster()
 
 
 def _software() -> Finding:
@@ -173,13 +168,25 @@ def _finished(newest: dt.date, account: dict[str, Any]) -> dt.date:
     return min(newest, today - dt.timedelta(days=1))
 
 
-def _dagster() -> Finding:
-    try:
-        from ml_assets.defs.instance import dagster_home, open_instance
+def _dagster() -> Iterator[Finding]:
+    import warnings
 
-        home = dagster_home()
+    import dagster as dg
+
+    from ml_assets.cli.doctor_instance import instance_findings
+    from ml_assets.defs.instance import dagster_home, open_instance
+
+    # Dagster calls what the levels rest on beta, in many lines that help no user of this command.
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    home = dagster_home()
+    try:
         with open_instance() as instance:
             runs = instance.get_runs_count()
-    except MlAssetsError as error:
-        return Finding("dagster", "the instance cannot be opened", str(error))
-    return Finding("dagster", f"DAGSTER_HOME {home}, {runs} runs so far")
+            yield Finding("dagster", f"DAGSTER_HOME {home}, {runs} runs so far")
+            yield from instance_findings(instance, dt.datetime.now(dt.UTC))
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from opening is what is to be told
+        yield Finding(
+            "dagster",
+            f"DAGSTER_HOME {home} cannot be used: {' '.join(str(error).split())[:MOST_CHARACTERS]}",
+            f"check {home / 'dagster.yaml'}, the variables it names, and the database it names",
+        )
