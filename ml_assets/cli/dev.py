@@ -2,12 +2,16 @@
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ml_assets.cli.console import note
 from ml_assets.cli.database import open_database
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
 def dev(
@@ -18,6 +22,8 @@ def dev(
 ) -> None:
     """Start the Dagster UI with its daemon, on the same data as the other commands. Ctrl-C ends it.
 
+    Schedules and sensors are off until they are turned on in the UI, unless ML_ASSETS_SCHEDULES_ON is true.
+
     \b
     Example:
       ml-assets dev --port 3001
@@ -25,10 +31,32 @@ def dev(
     from ml_assets.defs.instance import dagster_home
     from ml_assets.settings import child_environment
 
-    with open_database():
-        home = dagster_home()
+    with open_database() as engine, engine.connect() as connection:
+        for hint in hints(connection):
+            note(hint)
+    home = dagster_home()
     note(f"Dagster UI on http://{host}:{port}, DAGSTER_HOME {home}")
     command = ["-m", "dagster", "dev", "-m", "ml_assets.definitions", "-h", host, "-p", str(port)]
     os.execve(  # noqa: S606 - the process becomes Dagster, so that signals reach it
         sys.executable, [sys.executable, *command], child_environment(DAGSTER_HOME=str(home))
     )
+
+
+def hints(connection: "sa.Connection") -> Iterator[str]:
+    """What to know before looking: whether there is anything to see, and whether anything runs by itself."""
+    from ml_assets.cli.accounts import accounts_frame
+    from ml_assets.settings import settings
+    from ml_assets.storage.overview import read_reach
+    from ml_assets.storage.tables import AdsInsight
+
+    if accounts_frame(connection).is_empty():
+        yield (
+            "There is no account yet, so there is nothing to see: `make demo` (or `ml-assets demo`) makes "
+            "a synthetic one, `ml-assets ingest export FILE` loads yours."
+        )
+    elif read_reach(connection, AdsInsight).is_empty():
+        yield "No account has figures yet: `ml-assets ingest export FILE` loads some."
+    if settings().schedules_on:
+        yield "ML_ASSETS_SCHEDULES_ON is true: schedules and sensors run from the start."
+    else:
+        yield "Schedules and sensors are off until you turn them on under Automation."
