@@ -125,7 +125,7 @@ def test_a_schedule_that_is_on_needs_a_daemon_that_was_seen_lately(instance: dg.
     beat(instance, dt.timedelta(seconds=20))
     [well] = found(instance, "daemon")
     assert (well.found, well.todo) == ("seen 20 s ago", "")
-    assert "schedules and sensors that are on: 1;" in found(instance, "schedules")[0].found
+    assert "schedules and sensors that are on: 1" in found(instance, "schedules")[0].found
 
 
 def test_a_part_of_the_daemon_that_is_silent_or_reports_an_error_is_named(
