@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
+import polars.selectors as cs
 
 from ml_assets.checks.levels import FAULTS, unequal_sums, unusual_differences
 from ml_assets.checks.verdicts import LEVEL_DAY, VERDICTS, verdicts
@@ -62,7 +63,9 @@ def check_figures(
     limits = bounds or FigureBounds()
     rows = metrics.filter(pl.col("date").is_in(list(dates)))
     asked = rows.select(LEVEL_DAY).unique()
-    differing = unusual_differences(metrics, accounts, dates).join(running, on=_DAY, how="anti")
+    # What is no number is found by its bounds; sums are made of what is.
+    numbers = metrics.with_columns(pl.when(cs.float().is_finite()).then(cs.float()))
+    differing = unusual_differences(numbers, accounts, dates).join(running, on=_DAY, how="anti")
     fresh = asked.join(stale, on=LEVEL_DAY, how="anti")
     return pl.concat(
         [
@@ -71,9 +74,9 @@ def check_figures(
             verdicts(
                 "within_bounds",
                 asked,
-                pl.concat([impossible_rows(rows), impossible_days(metrics, dates, limits)]),
+                pl.concat([impossible_rows(rows), impossible_days(numbers, dates, limits)]),
             ),
-            verdicts("levels_reconcile", asked, pl.concat([unequal_sums(rows, fresh), differing])),
+            verdicts("levels_reconcile", asked, pl.concat([unequal_sums(numbers, fresh), differing])),
         ]
     )
 
@@ -126,7 +129,7 @@ def orphans(rows: pl.DataFrame, entities: pl.DataFrame) -> pl.DataFrame:
                 "again and materialize entity_metrics.",
                 pl.col("entity_type").first(),
                 pl.col("entity_id").first(),
-                pl.coalesce(pl.format("{} {}", "above", "parent_id"), pl.lit("no parent")).first(),
+                pl.col("parent_id").fill_null("no parent").first(),
                 pl.len(),
             ),
         )

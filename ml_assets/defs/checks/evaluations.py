@@ -22,18 +22,22 @@ from ml_assets.entities import EntityType
 MAX_LINES = 20
 """Accounts and days that the table of failures shows."""
 
+_MEASURES = "measures"
+
 CheckEvents = Iterator[dg.AssetCheckResult | dg.AssetCheckEvaluation | dg.Output[None]]
 
 
-def partitioned_spec(asset: str, name: str, description: str, *, measures: str) -> dg.AssetCheckSpec:
-    """A check of each partition of `asset`; `measures` names the figure it plots."""
+def partitioned_spec(
+    asset: str, name: str, description: str, *, measures: str | None = None
+) -> dg.AssetCheckSpec:
+    """A check of each partition of `asset`; `measures` names the sum of its figures, which is plotted."""
     return dg.AssetCheckSpec(
         name=name,
         asset=asset,
         description=description,
         blocking=name in BLOCKING.get(asset, ()),
         partitions_def=partitions,
-        metadata={"measures": measures},
+        metadata={} if measures is None else {_MEASURES: measures},
     )
 
 
@@ -70,7 +74,7 @@ def check_events(
         "accounts_failed": own.filter(~pl.col("passed"))["config_id"].n_unique(),
         "partitions": judged.height,
         "partitions_failed": failed.height,
-        str(spec.metadata["measures"]): float(own["figure"].sum()),
+        **_measured(spec, float(own["figure"].sum())),
         **(numbers or {}),
         **_lines(own),
     }
@@ -129,10 +133,14 @@ def _of_partitions(
             severity=severity,
             description=row["sentence"],
             metadata={name: row[name] for name in ("accounts", "accounts_failed")}
-            | {str(spec.metadata["measures"]): row["figure"]},
+            | _measured(spec, row["figure"]),
             blocking=False,
             partition=key,
         )
+
+
+def _measured(spec: dg.AssetCheckSpec, figure: float) -> dict[str, float]:
+    return {str(spec.metadata[_MEASURES]): figure} if _MEASURES in spec.metadata else {}
 
 
 def _summary(failed: pl.DataFrame, own: pl.DataFrame) -> str | None:

@@ -51,7 +51,6 @@ SPECS = (
         "volume_usual",
         "Impressions of an account are within a fifth and five times those of the same weekday of the four "
         "weeks before.",
-        measures="volume_ratio_sum",
     ),
 )
 
