@@ -2,14 +2,13 @@
 
 import datetime as dt
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import yaml
 from ml_assets.settings import child_environment
 from ml_assets.storage.engine import create_engine
 from ml_assets_tests.defs.conftest import Materialize, add_synthetic_account
+from ml_assets_tests.defs.test_webserver import LAUNCH, ask
 from ml_assets_tests.deploy.test_files import DEPLOY, services
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres]
@@ -124,14 +124,6 @@ def wait_until(healthy: Callable[[], bool], process: subprocess.Popen[bytes], lo
         time.sleep(1)
 
 
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310
-            return response.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 def test_a_day_is_materialized_on_the_instance_of_the_deployment(
     deployment: Deployment, small_source: dict[str, Any], last_day: dt.date
 ) -> None:
@@ -153,10 +145,13 @@ def test_a_day_is_materialized_on_the_instance_of_the_deployment(
     assert "PostgresEventLogStorage" in printed.stdout or "postgres" in printed.stdout
 
 
-def test_the_processes_of_the_deployment_start_and_report_that_they_are_well(
-    deployment: Deployment, tmp_path: Path
+def test_the_processes_of_the_deployment_are_well_and_run_what_the_ui_asks_for(
+    deployment: Deployment, tmp_path: Path, small_source: dict[str, Any], last_day: dt.date
 ) -> None:
     migrate(deployment)
+    engine = create_engine(deployment.environment["ML_ASSETS_DATABASE_URL"])
+    add_synthetic_account(engine, small_source)
+    engine.dispose()
     code, web = free_port(), free_port()
     (deployment.home / "workspace.yaml").write_text(
         yaml.safe_dump(
@@ -184,13 +179,17 @@ def test_the_processes_of_the_deployment_start_and_report_that_they_are_well(
             log = tmp_path / f"{name}.log"
             process = running.enter_context(started(deployment, log, *command(name)))
             wait_until(lambda name=name: check(name), process, log)
-        assert answers(f"http://127.0.0.1:{web}/server_info")
+        url = f"http://127.0.0.1:{web}"
+        key = f"{last_day}|campaign"
+        asked = {"assetSelection": [{"path": ["insights"]}], "partitionNames": [key]}
+        launched = ask(url, LAUNCH, params=asked)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
         with dg.DagsterInstance.from_config(str(deployment.home)) as instance:
-            beating = set(instance.get_daemon_heartbeats())
-        assert {
-            "SCHEDULER",
-            "SENSOR",
-            "QUEUED_RUN_COORDINATOR",
-            "MONITORING",
-            "EVENT_LOG_CONSUMER",
-        } <= beating
+            wait_until(
+                lambda: key in instance.get_materialized_partitions(dg.AssetKey("insights")), process, log
+            )
+            assert set(instance.get_daemon_heartbeats()) >= set(instance.get_required_daemon_types())
+        doctor = deployment.run("ml-assets", "doctor")
+        assert re.search(r"^ok +daemon +seen", doctor.stdout, re.MULTILINE), doctor.stdout + doctor.stderr
+        assert f"campaign {last_day}" in doctor.stdout
+    assert list((tmp_path / "logs").rglob("*.err")), "what the run printed is where the webserver looks"
