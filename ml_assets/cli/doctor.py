@@ -34,9 +34,9 @@ def doctor() -> None:
     """
     todo = False
     for finding in _findings():
-        say(f"{'todo' if finding.todo else 'ok':<5}{finding.topic:<16}{finding.found}")
+        say(f"{'todo' if finding.todo else 'ok':<5}{finding.topic:<18}{finding.found}")
         if finding.todo:
-            say(f"{'':21}-> {finding.todo}")
+            say(f"{'':23}-> {finding.todo}")
             todo = True
     say("There is something to do." if todo else "Everything is in place.")
     if todo:

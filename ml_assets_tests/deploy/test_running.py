@@ -166,7 +166,7 @@ def test_the_processes_of_the_deployment_are_well_and_run_what_the_ui_asks_for(
 
     def command(name: str) -> list[str]:
         local = {"0.0.0.0": "127.0.0.1", "4000": str(code), "3000": str(web)}  # noqa: S104
-        given = [local.get(word, word) for word in services()[name]["command"]]
+        given = [local.get(str(word), str(word)) for word in services()[name]["command"]]
         return [workspace if word.endswith("workspace.yaml") else word for word in given]
 
     def check(name: str) -> bool:
