@@ -10,8 +10,12 @@ from ml_assets.defs.assets.forecasts import forecasts
 from ml_assets.defs.assets.insights import insights
 from ml_assets.defs.assets.recommendations import recommendations
 from ml_assets.defs.checks import ALL_CHECKS
+from ml_assets.defs.jobs import ALL_JOBS
 from ml_assets.defs.maintenance import retention, retention_schedule
 from ml_assets.defs.resources import DatabaseResource
+from ml_assets.defs.schedules import SCHEDULES
+from ml_assets.defs.sensors.late_ticks import late_ticks
+from ml_assets.defs.sensors.new_insights import new_insights
 
 
 @dg.definitions
@@ -20,8 +24,9 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=[insights, entity_metrics, features, classifications, anomalies, forecasts, recommendations],
         asset_checks=list(ALL_CHECKS),
-        jobs=[retention],
-        schedules=[retention_schedule],
+        jobs=[*ALL_JOBS, retention],
+        schedules=[*SCHEDULES, retention_schedule],
+        sensors=[late_ticks, new_insights],
         resources={"database": DatabaseResource()},
         # A step is one pass over whole frames; a process of its own for each would cost more than the step.
         executor=dg.in_process_executor,

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ml_assets.entities import LEVELS, EntityType
+
 PACKAGE_DIR = Path(__file__).resolve().parent
 
 HISTORY_MONTHS = 37
@@ -53,6 +55,16 @@ class Settings(BaseSettings):
         default=False,
         description="Schedules and sensors run from the start, instead of when they are turned on in the UI.",
     )
+    schedule_times: dict[str, str] = Field(
+        default={}, description="Cron expressions of jobs, by name, as JSON; the others keep their times."
+    )
+    levels: str = Field(
+        default="campaign,adset,ad",
+        description="Levels whose jobs are scheduled, separated by commas.",
+    )
+    late_hours: float = Field(
+        default=6.0, ge=0.0, description="Hours that a job of the day waits for an account's late figures."
+    )
     forecast_methods: str = Field(
         default="",
         description="Methods that forecasts choose among, separated by commas; empty: those of "
@@ -65,6 +77,14 @@ class Settings(BaseSettings):
         default="en", description="Language of titles, descriptions and reports."
     )
 
+    @field_validator("levels")
+    @classmethod
+    def _known_levels(cls, value: str) -> str:
+        unknown = sorted({name.strip() for name in value.split(",")} - set(LEVELS))
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)}: choose among {', '.join(LEVELS)}")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
@@ -73,6 +93,12 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"{value!r} is not an IANA time zone such as America/Sao_Paulo") from error
         return value
+
+    @property
+    def scheduled_levels(self) -> tuple[EntityType, ...]:
+        """The levels whose jobs are scheduled, from the top of the tree down."""
+        chosen = {name.strip() for name in self.levels.split(",")}
+        return tuple(level for level in LEVELS if level.value in chosen)
 
     @property
     def url(self) -> str:

@@ -27,6 +27,7 @@ PURE = {
     "features",
     "forecasts",
     "recommendations",
+    "timetable",
 }
 ALLOWED = {
     **dict.fromkeys(VOCABULARY, VOCABULARY),

@@ -1,0 +1,133 @@
+"""New or restated figures: entity metrics of those days, and what was made of them before, are made anew."""
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+
+import dagster as dg
+from sqlalchemy import Connection
+
+from ml_assets.defs.clock import utc_now
+from ml_assets.defs.jobs import refresh
+from ml_assets.defs.keys import run_keys
+from ml_assets.defs.standing import account_clocks, active_places, range_tags
+from ml_assets.entities import LEVELS
+from ml_assets.settings import settings
+from ml_assets.storage.engine import create_engine
+from ml_assets.storage.readings import readings_since
+from ml_assets.timetable.affected import DOWNSTREAM, Part, Seen, changed_days, parts_of, pruned
+
+LOOKED_BACK = dt.timedelta(days=60)
+"""Days older than this are not watched: they are made anew by hand."""
+
+OVERLAP = dt.timedelta(hours=2)
+"""Readings of so long before the last look are counted again, for writers that commit late."""
+
+WAITING_KEY = "waiting"
+SINCE_KEY = "since"
+SEEN_KEY = "seen"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What was seen up to a look, and the days that wait for a run to end."""
+
+    since: dt.datetime
+    seen: Seen
+    waiting: tuple[dt.date, ...] = ()
+
+    @classmethod
+    def parsed(cls, text: str) -> "Cursor":
+        """Of what `text` was once written."""
+        found = json.loads(text)
+        seen = {key: (moment, count) for key, (moment, count) in found[SEEN_KEY].items()}
+        waiting = tuple(dt.date.fromisoformat(day) for day in found[WAITING_KEY])
+        return cls(dt.datetime.fromisoformat(found[SINCE_KEY]), seen, waiting)
+
+    def written(self) -> str:
+        """As text."""
+        days = [day.isoformat() for day in self.waiting]
+        return json.dumps({SINCE_KEY: self.since.isoformat(), SEEN_KEY: self.seen, WAITING_KEY: days})
+
+
+@dg.sensor(
+    name="new_insights",
+    job=refresh,
+    minimum_interval_seconds=60,
+    default_status=(
+        dg.DefaultSensorStatus.RUNNING if settings().schedules_on else dg.DefaultSensorStatus.STOPPED
+    ),
+)
+def new_insights(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Makes days anew whose figures are new or were restated, and only those; few runs, each of all levels.
+
+    Of a day that was judged before everything that was made of it is made again; of others entity metrics
+    alone. The first look only notes what is there.
+    """
+    now = utc_now()
+    engine = create_engine()
+    try:
+        with engine.connect() as connection:
+            if context.cursor is None:
+                since = now - OVERLAP
+                first = Cursor(since, _seen(connection, since, now))
+                return dg.SensorResult(
+                    skip_reason=dg.SkipReason("Watching from now on."), cursor=first.written()
+                )
+            before = Cursor.parsed(context.cursor)
+            # In this order: what is written in between is seen now, and once more at the next look.
+            since = max(before.since, now - OVERLAP)
+            kept = _seen(connection, since, now)
+            seen = _seen(connection, before.since, now)
+            days = sorted({*changed_days(before.seen, seen), *before.waiting})
+            parts = _parts(context.instance, connection, days, now)
+    finally:
+        engine.dispose()
+    busy = {day for _, _, day in active_places(context.instance)}
+    chosen = pruned(parts, busy)
+    covered = {day for part in chosen for day in days if part.start <= day <= part.end}
+    waiting = tuple(day for day in days if day not in covered)
+    reason = f"{len(waiting)} days wait for a run to end." if waiting else "No new figures."
+    return dg.SensorResult(
+        run_requests=[_request(part, seen) for part in chosen],
+        skip_reason=None if chosen else dg.SkipReason(reason),
+        cursor=Cursor(since, kept, waiting).written(),
+    )
+
+
+def _seen(connection: Connection, since: dt.datetime, now: dt.datetime) -> dict[str, tuple[str, int]]:
+    rows = readings_since(connection, since, now.date() - LOOKED_BACK)
+    return {
+        f"{config_id}|{level}|{date}": (read_at.isoformat(), count)
+        for config_id, level, date, read_at, count in rows.rows()
+    }
+
+
+def _parts(
+    instance: dg.DagsterInstance, connection: Connection, days: list[dt.date], now: dt.datetime
+) -> list[Part]:
+    """What to make anew of `days`."""
+    accounts = account_clocks(connection, now)
+    if not days or not accounts:
+        return []
+    finished = min(account.today(now) for account in accounts) - dt.timedelta(days=1)
+    made: dict[str, set[dt.date]] = {}
+    for asset in DOWNSTREAM:
+        keys = instance.get_materialized_partitions(dg.AssetKey(asset))
+        made[asset] = set(run_keys(keys).all_dates) if keys else set()
+    return parts_of(days, made, finished)
+
+
+def _request(part: Part, seen: Seen) -> dg.RunRequest:
+    """A run of the part; the key says of which readings, so that the same are not asked for twice."""
+    days = {day.isoformat() for day in _days(part)}
+    told = sorted(f"{moment}#{count}" for key, (moment, count) in seen.items() if key[-10:] in days)
+    return dg.RunRequest(
+        run_key=f"{part.start}|{part.end}|{','.join(part.assets)}|{told[-1] if told else ''}|{len(told)}",
+        asset_selection=[dg.AssetKey(asset) for asset in part.assets],
+        tags=range_tags(part.start, part.end, LEVELS),
+    )
+
+
+def _days(part: Part) -> list[dt.date]:
+    return [part.start + dt.timedelta(days=number) for number in range((part.end - part.start).days + 1)]
