@@ -37,9 +37,20 @@ _PARTITION_TAGS = (
 def instance_findings(instance: "dg.DagsterInstance", now: dt.datetime) -> Iterator[Finding]:
     """All findings on an open instance, as of `now`."""
     yield from _settings(instance)
-    on, off, broken = _automation(instance)
+    try:
+        on, off, broken = _automation(instance)
+    except Exception as error:  # noqa: BLE001 - whatever keeps the code from loading is what is to be told
+        on, off = [], []
+        broken = [
+            Finding(
+                " code",
+                f"the definitions cannot be loaded: {first_line(str(error))}",
+                "`dagster definitions validate -m ml_assets.definitions` shows where",
+            )
+        ]
     yield from _daemon(instance, now, needed=bool(on))
-    yield _switches(on, off)
+    if on or off:
+        yield _switches(on, off)
     yield from broken
     yield from _waiting(instance, now)
     yield from _failures(instance, now)

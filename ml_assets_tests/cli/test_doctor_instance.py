@@ -4,8 +4,10 @@
 
 import datetime as dt
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import dagster as dg
 import pytest
@@ -243,3 +245,13 @@ def test_spans_are_told_in_their_largest_unit(span: dt.timedelta, words: str) ->
 def test_the_class_of_an_error_is_left_out_and_a_sentence_with_a_colon_is_not() -> None:
     assert first_line("\npkg.errors.NotReadyError: No day is over: wait.\n") == "No day is over: wait."
     assert first_line("The day is missing: load it.") == "The day is missing: load it."
+
+
+def test_code_that_cannot_be_loaded_is_told_and_the_rest_is_looked_at(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ml_assets.definitions", ModuleType("ml_assets.definitions"))
+    [code] = found(instance, "code")
+    assert "cannot be loaded" in code.found
+    assert "dagster definitions validate" in code.todo
+    assert found(instance, "features")
