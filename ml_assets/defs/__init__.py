@@ -11,5 +11,5 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 # So are the partitions of a check that has a spec of its own.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
-# A job of features and classifications takes the smaller of their lengths; they differ for a reason (policies).
+# Features and classifications differ in length for a reason (policies); their job takes the smaller.
 warnings.filterwarnings("ignore", message=r"Asset job \w+ materializes assets with varying BackfillPolicies")

@@ -1,0 +1,52 @@
+"""New figures touch their own days, what was made of them, and nothing else."""
+
+import datetime as dt
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_assets.timetable.affected import DOWNSTREAM, Part, changed_days, parts_of, pruned
+
+FIRST = dt.date(2026, 3, 1)
+FINISHED = dt.date(2026, 3, 20)
+
+
+def day(number: int) -> dt.date:
+    return FIRST + dt.timedelta(days=number)
+
+
+def test_a_day_changed_when_it_was_read_again_or_a_late_writer_added_to_it() -> None:
+    before = {"1|ad|2026-03-01": ("a", 3), "1|ad|2026-03-02": ("a", 3)}
+    assert changed_days(before, before) == []
+    assert changed_days(before, {**before, "1|ad|2026-03-02": ("b", 3)}) == [day(1)]
+    assert changed_days(before, {**before, "1|ad|2026-03-01": ("a", 4)}) == [day(0)]
+    assert changed_days(before, {**before, "2|campaign|2026-03-05": ("a", 1)}) == [day(4)]
+
+
+def test_what_was_judged_is_judged_again_and_the_running_day_only_conformed() -> None:
+    made = {asset: {day(0), day(1), day(30)} for asset in DOWNSTREAM}
+    made["forecasts"] = {day(1)}
+    without = tuple(asset for asset in DOWNSTREAM if asset != "forecasts")
+    assert parts_of([day(0), day(1), day(5), day(30)], made, FINISHED) == [
+        Part(("entity_metrics", *without), day(0), day(0)),
+        Part(("entity_metrics", *DOWNSTREAM), day(1), day(1)),
+        Part(("entity_metrics",), day(5), day(5)),
+        Part(("entity_metrics",), day(30), day(30)),
+    ]
+
+
+@given(st.sets(st.integers(0, 25)), st.sets(st.integers(0, 25)))
+def test_every_day_is_in_one_part_and_no_other_day_in_any(changed: set[int], judged: set[int]) -> None:
+    made = {asset: {day(number) for number in judged} for asset in DOWNSTREAM}
+    parts = parts_of([day(number) for number in changed], made, FINISHED)
+    covered = [
+        part.start + dt.timedelta(days=number)
+        for part in parts
+        for number in range((part.end - part.start).days + 1)
+    ]
+    assert sorted(covered) == sorted(day(number) for number in changed)
+
+
+def test_days_that_a_run_is_making_are_left_for_the_next_look() -> None:
+    parts = [Part(("entity_metrics",), day(0), day(3)), Part(("entity_metrics",), day(6), day(6))]
+    assert pruned(parts, {day(2), day(9)}) == parts[1:]
