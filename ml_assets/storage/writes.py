@@ -68,7 +68,8 @@ def replace_partition(
     """Make `frame` the rows of these dates, level and accounts (and entities, where given).
 
     `id` is added as the UUIDv5 of the natural key, so a second run leaves identical rows; columns
-    the frame lacks get the table's defaults. Raises SchemaError for a column the table lacks and
+    the frame lacks get the table's defaults. Of two that replace rows of a table's level at the same time
+    the second waits for the first, and its rows stay. Raises SchemaError for a column the table lacks and
     UsageError for rows outside of what is replaced. Returns the number of rows written.
     """
     table = table_of(model)
@@ -76,6 +77,8 @@ def replace_partition(
     require_inside(frame, table, entity_type, days, config_ids, entity_ids)
     if not days or not config_ids:
         return 0
+    # Otherwise PostgreSQL's DELETE would not see the rows the other adds meanwhile, and the same ids collide.
+    begin_writing(connection, f"{table.name}|{EntityType(entity_type).value}")
     inside = partition_conditions(connection, table, entity_type, days, config_ids, entity_ids)
     connection.execute(sa.delete(table).where(*inside))
     if not frame.height:

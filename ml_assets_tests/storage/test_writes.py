@@ -1,5 +1,6 @@
 import datetime as dt
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
@@ -49,6 +50,29 @@ def test_an_id_is_the_uuid5_of_the_natural_key() -> None:
     frame = metrics({"entity_id": "7"})
     expected = uuid.uuid5(NAMESPACE, SEPARATOR.join(["ml_entity_metrics", "1", "ad", "7", "2026-02-02"]))
     assert row_ids(frame, "ml_entity_metrics").to_list() == [str(expected)]
+
+
+def test_of_two_that_replace_a_partition_at_once_the_second_waits_and_its_rows_stay(
+    engine: sa.Engine,
+) -> None:
+    def replace(connection: sa.Connection, spend: float) -> None:
+        rows = metrics(*({"entity_id": name, "spend": spend} for name in ("1", "2")))
+        replace_partition(connection, MLEntityMetrics, rows, AD, [DAY], [1])
+
+    def replace_alone(spend: float) -> None:
+        with engine.begin() as connection:
+            replace(connection, spend)
+
+    replace_alone(1.0)
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            replace(connection, 2.0)
+            second = pool.submit(replace_alone, 3.0)
+            with pytest.raises(TimeoutError):
+                second.result(0.3)
+        second.result(10)
+    with engine.connect() as connection:
+        assert read_table(connection, MLEntityMetrics)["spend"].to_list() == [3.0, 3.0]
 
 
 def test_a_second_run_leaves_identical_rows(engine: sa.Engine) -> None:
