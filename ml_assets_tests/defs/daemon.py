@@ -23,6 +23,8 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
+from ml_assets.defs.partitions import partitions
+
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -126,3 +128,24 @@ def planned_runs(context: WorkspaceProcessContext, asset: str, partition_keys: S
             dynamic_partitions_store=context.instance,
         )
     )
+
+
+def too_early(instance: DagsterInstance, upstream: str, downstream: dg.AssetsDefinition) -> set[str]:
+    """Partitions of `downstream` whose run began before all they need of `upstream` was materialized."""
+    made = {record.partition_key: record.timestamp for record in materializations(instance, upstream)}
+    began = {record.dagster_run.run_id: record.start_time for record in instance.get_run_records()}
+    mapping = downstream.get_partition_mapping(dg.AssetKey(upstream))
+    assert mapping is not None
+    found = set()
+    for record in materializations(instance, downstream.key.to_user_string()):
+        needed = mapping.get_upstream_mapped_partitions_result_for_partitions(
+            partitions.subset_with_partition_keys([str(record.partition_key)]), partitions, partitions
+        ).partitions_subset.get_partition_keys()
+        start = began[record.run_id]
+        if start is None or any(made[key] > start for key in needed if key in made):
+            found.add(str(record.partition_key))
+    return found
+
+
+def materializations(instance: DagsterInstance, asset: str) -> list[dg.EventLogRecord]:
+    return list(instance.fetch_materializations(dg.AssetKey(asset), limit=1000).records)

@@ -4,7 +4,6 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from ml_assets.defs.assets.anomalies import anomalies
@@ -14,7 +13,6 @@ from ml_assets.defs.assets.features import features
 from ml_assets.defs.assets.forecasts import forecasts
 from ml_assets.defs.assets.recommendations import recommendations
 from ml_assets.defs.backfill import ASSETS
-from ml_assets.defs.partitions import partitions
 from ml_assets.entities import LEVELS
 from ml_assets.settings import settings
 from ml_assets.storage.engine import create_engine
@@ -25,6 +23,7 @@ from ml_assets_tests.defs.daemon import (
     planned_runs,
     served,
     targeted,
+    too_early,
     waiting_instance,
 )
 
@@ -51,27 +50,6 @@ def home(
     settings.cache_clear()
     (tmp_path / "home").mkdir()
     return tmp_path / "home"
-
-
-def too_early(instance: dg.DagsterInstance, upstream: str, downstream: dg.AssetsDefinition) -> set[str]:
-    """Partitions of `downstream` whose run began before all they need of `upstream` was materialized."""
-    made = {record.partition_key: record.timestamp for record in materializations(instance, upstream)}
-    began = {record.dagster_run.run_id: record.start_time for record in instance.get_run_records()}
-    mapping = downstream.get_partition_mapping(dg.AssetKey(upstream))
-    assert mapping is not None
-    found = set()
-    for record in materializations(instance, downstream.key.to_user_string()):
-        needed = mapping.get_upstream_mapped_partitions_result_for_partitions(
-            partitions.subset_with_partition_keys([record.partition_key]), partitions, partitions
-        ).partitions_subset.get_partition_keys()
-        start = began[record.run_id]
-        if start is None or any(made[key] > start for key in needed if key in made):
-            found.add(str(record.partition_key))
-    return found
-
-
-def materializations(instance: dg.DagsterInstance, asset: str) -> list[dg.EventLogRecord]:
-    return list(instance.fetch_materializations(dg.AssetKey(asset), limit=1000).records)
 
 
 def keys_of(last_day: dt.date, days: int) -> list[str]:
