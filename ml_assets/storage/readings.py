@@ -12,12 +12,8 @@ from ml_assets.storage.keys import table_of
 from ml_assets.storage.reads import as_utc
 from ml_assets.storage.tables import AdsInsight
 
-READINGS_SINCE = {
-    **{name: INSIGHTS[name] for name in ("config_id", "entity_type", "date")},
-    "read_at": INSIGHTS["known_at"],
-    "rows": pl.Int64(),
-}
-"""Schema of `readings_since`."""
+READINGS = {"date": INSIGHTS["date"], "read_at": INSIGHTS["known_at"], "rows": pl.Int64()}
+"""Schema of `readings_of_days`."""
 
 
 def newest_reading_by_account(connection: sa.Connection, start: dt.date) -> dict[int, dt.datetime]:
@@ -43,14 +39,13 @@ def newest_reading_of(
     return None if moment is None else as_utc(moment)
 
 
-def readings_since(connection: sa.Connection, moment: dt.datetime, start: dt.date) -> pl.DataFrame:
-    """Of days from `start` on, what was read after `moment`, by account, level and day: READINGS_SINCE."""
+def readings_of_days(connection: sa.Connection, start: dt.date) -> pl.DataFrame:
+    """Of each day from `start` on when it was last read, and how many versions it has: READINGS."""
     table = table_of(AdsInsight)
-    by = [table.c[name] for name in ("config_id", "entity_type", "date")]
     return fetch(
         connection,
-        [*by, sa.func.max(table.c.known_at).label("read_at"), sa.func.count().label("rows")],
-        READINGS_SINCE,
-        where=[table.c.date >= start, table.c.known_at > moment],
-        group_by=by,
-    ).sort("config_id", "entity_type", "date")
+        [table.c.date, sa.func.max(table.c.known_at), sa.func.count()],
+        READINGS,
+        where=[table.c.date >= start],
+        group_by=[table.c.date],
+    ).sort("date")

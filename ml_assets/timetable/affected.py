@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 Seen = Mapping[str, tuple[str, int]]
-"""`config_id|level|date` -> newest reading (ISO) and number of readings since the cursor's moment."""
+"""Date -> when it was last read (ISO, UTC), and how many versions of its rows there are."""
 
 DOWNSTREAM = ("features", "classifications", "anomalies", "forecasts", "recommendations")
 """What rests on entity metrics, upstream first."""
@@ -23,9 +23,14 @@ class Part:
 def changed_days(before: Seen, now: Seen) -> list[dt.date]:
     """The days of which something was read that had not been seen, ascending.
 
-    A writer that commits late is seen by the number of readings, whatever their moment.
+    A loader that writes what was read long ago is seen by the number of versions; fewer of them, as upkeep
+    leaves, are no news.
     """
-    return sorted({_day(key) for key, found in now.items() if tuple(before.get(key, ())) != tuple(found)})
+    return [
+        dt.date.fromisoformat(day)
+        for day, (read_at, count) in sorted(now.items())
+        if day not in before or read_at > before[day][0] or count > before[day][1]
+    ]
 
 
 def parts_of(
@@ -51,7 +56,3 @@ def parts_of(
 def pruned(parts: Sequence[Part], busy: Collection[dt.date]) -> list[Part]:
     """The parts none of whose days is being made right now."""
     return [part for part in parts if not any(part.start <= day <= part.end for day in busy)]
-
-
-def _day(key: str) -> dt.date:
-    return dt.date.fromisoformat(key.rsplit("|", 1)[1])

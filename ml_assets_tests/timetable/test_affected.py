@@ -15,12 +15,14 @@ def day(number: int) -> dt.date:
     return FIRST + dt.timedelta(days=number)
 
 
-def test_a_day_changed_when_it_was_read_again_or_a_late_writer_added_to_it() -> None:
-    before = {"1|ad|2026-03-01": ("a", 3), "1|ad|2026-03-02": ("a", 3)}
+def test_a_day_changed_when_it_was_read_again_or_a_loader_added_what_was_read_long_ago() -> None:
+    before = {"2026-03-01": ("b", 3), "2026-03-02": ("b", 3)}
     assert changed_days(before, before) == []
-    assert changed_days(before, {**before, "1|ad|2026-03-02": ("b", 3)}) == [day(1)]
-    assert changed_days(before, {**before, "1|ad|2026-03-01": ("a", 4)}) == [day(0)]
-    assert changed_days(before, {**before, "2|campaign|2026-03-05": ("a", 1)}) == [day(4)]
+    assert changed_days(before, {**before, "2026-03-02": ("c", 4)}) == [day(1)]
+    assert changed_days(before, {**before, "2026-03-01": ("b", 4)}) == [day(0)]
+    assert changed_days(before, {**before, "2026-03-05": ("a", 1)}) == [day(4)]
+    assert changed_days(before, {**before, "2026-03-01": ("b", 2)}) == []  # thinned out
+    assert changed_days(before, {"2026-03-02": ("b", 3)}) == []  # no longer watched
 
 
 def test_what_was_judged_is_judged_again_and_the_running_day_only_conformed() -> None:

@@ -14,25 +14,17 @@ from ml_assets.defs.standing import account_clocks, active_places, range_tags
 from ml_assets.entities import LEVELS
 from ml_assets.settings import settings
 from ml_assets.storage.engine import create_engine
-from ml_assets.storage.readings import readings_since
+from ml_assets.storage.readings import readings_of_days
 from ml_assets.timetable.affected import DOWNSTREAM, Part, Seen, changed_days, parts_of, pruned
 
-LOOKED_BACK = dt.timedelta(days=60)
-"""Days older than this are not watched: they are made anew by hand."""
-
-OVERLAP = dt.timedelta(hours=2)
-"""Readings of so long before the last look are counted again, for writers that commit late."""
-
-WAITING_KEY = "waiting"
-SINCE_KEY = "since"
-SEEN_KEY = "seen"
+WATCHED = dt.timedelta(days=56)
+"""Days older than this are made anew by hand; their hourly versions are thinned out."""
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """What was seen up to a look, and the days that wait for a run to end."""
+    """What was seen at a look, and the days that wait for a run to end."""
 
-    since: dt.datetime
     seen: Seen
     waiting: tuple[dt.date, ...] = ()
 
@@ -40,14 +32,12 @@ class Cursor:
     def parsed(cls, text: str) -> "Cursor":
         """Of what `text` was once written."""
         found = json.loads(text)
-        seen = {key: (moment, count) for key, (moment, count) in found[SEEN_KEY].items()}
-        waiting = tuple(dt.date.fromisoformat(day) for day in found[WAITING_KEY])
-        return cls(dt.datetime.fromisoformat(found[SINCE_KEY]), seen, waiting)
+        seen = {day: (read_at, count) for day, (read_at, count) in found["seen"].items()}
+        return cls(seen, tuple(dt.date.fromisoformat(day) for day in found["waiting"]))
 
     def written(self) -> str:
         """As text."""
-        days = [day.isoformat() for day in self.waiting]
-        return json.dumps({SINCE_KEY: self.since.isoformat(), SEEN_KEY: self.seen, WAITING_KEY: days})
+        return json.dumps({"seen": self.seen, "waiting": [day.isoformat() for day in self.waiting]})
 
 
 @dg.sensor(
@@ -68,17 +58,11 @@ def new_insights(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     engine = create_engine()
     try:
         with engine.connect() as connection:
+            seen = _seen(connection, now)
             if context.cursor is None:
-                since = now - OVERLAP
-                first = Cursor(since, _seen(connection, since, now))
-                return dg.SensorResult(
-                    skip_reason=dg.SkipReason("Watching from now on."), cursor=first.written()
-                )
+                reason = dg.SkipReason("Watching from now on.")
+                return dg.SensorResult(skip_reason=reason, cursor=Cursor(seen).written())
             before = Cursor.parsed(context.cursor)
-            # In this order: what is written in between is seen now, and once more at the next look.
-            since = max(before.since, now - OVERLAP)
-            kept = _seen(connection, since, now)
-            seen = _seen(connection, before.since, now)
             days = sorted({*changed_days(before.seen, seen), *before.waiting})
             parts = _parts(context.instance, connection, days, now)
     finally:
@@ -91,16 +75,13 @@ def new_insights(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     return dg.SensorResult(
         run_requests=[_request(part, seen) for part in chosen],
         skip_reason=None if chosen else dg.SkipReason(reason),
-        cursor=Cursor(since, kept, waiting).written(),
+        cursor=Cursor(seen, waiting).written(),
     )
 
 
-def _seen(connection: Connection, since: dt.datetime, now: dt.datetime) -> dict[str, tuple[str, int]]:
-    rows = readings_since(connection, since, now.date() - LOOKED_BACK)
-    return {
-        f"{config_id}|{level}|{date}": (read_at.isoformat(), count)
-        for config_id, level, date, read_at, count in rows.rows()
-    }
+def _seen(connection: Connection, now: dt.datetime) -> dict[str, tuple[str, int]]:
+    rows = readings_of_days(connection, now.date() - WATCHED)
+    return {date.isoformat(): (read_at.isoformat(), count) for date, read_at, count in rows.rows()}
 
 
 def _parts(
@@ -120,14 +101,10 @@ def _parts(
 
 def _request(part: Part, seen: Seen) -> dg.RunRequest:
     """A run of the part; the key says of which readings, so that the same are not asked for twice."""
-    days = {day.isoformat() for day in _days(part)}
-    told = sorted(f"{moment}#{count}" for key, (moment, count) in seen.items() if key[-10:] in days)
+    told = [seen[day] for day in sorted(seen) if part.start.isoformat() <= day <= part.end.isoformat()]
+    newest, versions = max(read_at for read_at, _ in told), sum(count for _, count in told)
     return dg.RunRequest(
-        run_key=f"{part.start}|{part.end}|{','.join(part.assets)}|{told[-1] if told else ''}|{len(told)}",
+        run_key=f"{part.start}|{part.end}|{','.join(part.assets)}|{newest}|{versions}",
         asset_selection=[dg.AssetKey(asset) for asset in part.assets],
         tags=range_tags(part.start, part.end, LEVELS),
     )
-
-
-def _days(part: Part) -> list[dt.date]:
-    return [part.start + dt.timedelta(days=number) for number in range((part.end - part.start).days + 1)]
