@@ -29,6 +29,8 @@ from dagster._scheduler.scheduler import launch_scheduled_runs
 
 from ml_assets.defs.jobs import TICK_TAG
 from ml_assets.storage.engine import create_engine
+from ml_assets.storage.keys import table_of
+from ml_assets.storage.tables import AdsInsight
 
 ROOT = Path(__file__).parents[2]
 IN_MEMORY = {
@@ -84,11 +86,26 @@ def look(context: WorkspaceProcessContext, moment: dt.datetime) -> None:
         pool.shutdown()
 
 
-def carry_out(command: dict[str, Any], engine: sa.Engine) -> None:
-    """What happens in the world at a moment: SQL statements."""
+def carry_out(happening: dict[str, Any], engine: sa.Engine, moment: dt.datetime) -> None:
+    """What happens in the world: `break` and `mend` the database for runs, `restate` a day."""
     with engine.begin() as connection:
-        for statement in command["sql"]:
-            connection.execute(sa.text(statement))
+        match happening["what"]:
+            case "break":
+                connection.execute(sa.text("update alembic_version set version_num = 'x' || version_num"))
+            case "mend":
+                connection.execute(sa.text("update alembic_version set version_num = substr(version_num, 2)"))
+            case "restate":
+                table = table_of(AdsInsight)
+                day = dt.date.fromisoformat(happening["date"])
+                rows = connection.execute(sa.select(table).where(table.c.date == day)).mappings().all()
+                restated = [
+                    {**row, "known_at": moment, "spend": (row["spend"] or 0.0) * 1.5 + 1.0} for row in rows
+                ]
+                connection.execute(sa.insert(table), list({_key(row): row for row in restated}.values()))
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("config_id", "entity_type", "entity_id", "window_days"))
 
 
 def main(plan: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +128,7 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
                         start(context, set(plan.get("skipped", ())))
                         is_started = True
                     while happenings and happenings[0]["at"] <= moment.isoformat():
-                        carry_out(happenings.pop(0), engine)
+                        carry_out(happenings.pop(0), engine, moment)
                     look(context, moment)
                     reasons |= _reasons(context, moment)
                 moment += dt.timedelta(minutes=plan["minutes"])

@@ -53,6 +53,8 @@ def late_ticks(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         engine.dispose()
     requests = {item.run_key: item for each in found for item in (each.bring, each.run) if item is not None}
     reasons = [each.reason for each in found if each.reason and not each.is_settled]
+    for reason in reasons:
+        context.log.info(reason)
     return dg.SensorResult(
         run_requests=list(requests.values()),
         skip_reason=None if requests else dg.SkipReason(" ".join(reasons) or "Nothing waits."),
