@@ -73,9 +73,14 @@ def webserver(
         _wait_for(url)
         yield url
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=60)
-        log.close()
+        # To the parent alone: where its children are interrupted too, Dagster's daemon at times waits for it.
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=60)
+        finally:
+            log.close()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait_for(url: str) -> None:
