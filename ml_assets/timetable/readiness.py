@@ -98,7 +98,11 @@ def _standing_decision(
     if missing:
         bring = tuple(place for place in missing if place[0] == "entity_metrics")
         return Waiting(f"{_named(missing)} of {date} must be made first.", bring)
-    broken = [text for place, text in standing.failed.items() if place in needed]
+    broken = [
+        text
+        for place, text in standing.failed.items()
+        if place in needed and place[1] == tick.job.entity_type  # what is above has its own recommendations
+    ]
     if broken and "recommendations" in tick.job.assets:
         return Waiting(f"A check of {date} failed: {broken[0]}")
     return None

@@ -91,3 +91,5 @@ def test_recommendations_wait_where_a_check_of_the_figures_failed_and_others_do_
     assert found == Waiting("A check of 2026-03-01 failed: Clicks exceed impressions.")
     there = Standing(whole("campaign_classification"), failed=failed)
     assert decided("campaign_classification", there) == Ready()
+    below = Standing(whole("adset_recommendations"), failed=failed)
+    assert decided("adset_recommendations", below) == Ready()

@@ -25,9 +25,8 @@ REMEMBERED = {
 
 
 def open_ticks(job: Job, now: dt.datetime) -> list[Tick]:
-    """The ticks of a job that are old enough and not yet given up; of jobs of the hour only the newest."""
-    found = ticks_between(job, now - REMEMBERED[job.days], now - LEFT_ALONE, settings().timezone)
-    return found if job.is_daily else found[-1:]
+    """The ticks of a job that are old enough and not yet given up."""
+    return ticks_between(job, now - REMEMBERED[job.days], now - LEFT_ALONE, settings().timezone)
 
 
 @dg.sensor(

@@ -63,7 +63,8 @@ def new_insights(context: dg.SensorEvaluationContext) -> dg.SensorResult:
                 reason = dg.SkipReason("Watching from now on.")
                 return dg.SensorResult(skip_reason=reason, cursor=Cursor(seen).written())
             before = Cursor.parsed(context.cursor)
-            days = sorted({*changed_days(before.seen, seen), *before.waiting})
+            watched = (day for day in before.waiting if day.isoformat() in seen)
+            days = sorted({*changed_days(before.seen, seen), *watched})
             parts = _parts(context.instance, connection, days, now)
     finally:
         engine.dispose()
