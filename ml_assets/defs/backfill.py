@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -26,7 +26,8 @@ from ml_assets.defs.assets.insights import insights
 from ml_assets.defs.assets.recommendations import recommendations
 from ml_assets.defs.checks import ALL_CHECKS
 from ml_assets.defs.event_storage import quick_event_storage
-from ml_assets.defs.keys import partition_key
+from ml_assets.defs.failures import first_failure
+from ml_assets.defs.keys import partition_key, range_tags
 from ml_assets.defs.partitions import dates as date_partitions
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.entities import LEVELS, EntityType
@@ -59,8 +60,6 @@ WHOLE_TREE = {"anomalies", "forecasts"}
 
 ASSET_NAMES = tuple(asset.key.to_user_string() for asset in ASSETS)
 LAUNCHED_BY_TAG = "ml_assets/launched_by"
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,7 @@ class RunPart:
     @property
     def tags(self) -> dict[str, str]:
         """The tags by which Dagster knows the range."""
-        return {
-            RANGE_START_TAG: partition_key(self.start, self.levels[0]),
-            RANGE_END_TAG: partition_key(self.end, self.levels[-1]),
-            LAUNCHED_BY_TAG: "ml-assets run",
-        }
+        return {**range_tags(self.start, self.end, self.levels), LAUNCHED_BY_TAG: "ml-assets run"}
 
 
 @dataclass(frozen=True)
@@ -153,7 +148,7 @@ def run_range(
                 )
             run_ids.append(result.run_id)
             if not result.success:
-                raise RunFailedError(f"Run {result.run_id} failed: {_first_failure(result.all_events)}")
+                raise RunFailedError(f"Run {result.run_id} failed: {first_failure(result.all_events)}")
 
     engine = create_engine(database_url)
     try:
@@ -261,27 +256,6 @@ def _neighbouring(levels: Sequence[EntityType]) -> list[tuple[EntityType, ...]]:
     if set(levels) == {LEVELS[0], LEVELS[-1]}:
         return [(level,) for level in levels]
     return [tuple(levels)]
-
-
-def _first_failure(events: Sequence[dg.DagsterEvent]) -> str:
-    """The sentence of the first step that failed, or of whatever else ended the run."""
-    for event in events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data is not None and data.user_failure_data.description:
-                return data.user_failure_data.description
-            if data.error is not None:
-                return f"{event.step_key}: {_root_cause(data.error)}"
-        if event.is_resource_init_failure and event.engine_event_data.error is not None:
-            return _root_cause(event.engine_event_data.error)
-    messages = [event.message for event in events if event.is_failure and event.message]
-    return messages[0] if messages else "it ended without saying why; its log is in the Dagster UI."
-
-
-def _root_cause(error: Any) -> str:  # noqa: ANN401 - a type that Dagster does not export
-    while error.cause is not None:
-        error = error.cause
-    return error.message.strip()
 
 
 class _Meter(logging.Handler):

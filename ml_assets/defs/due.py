@@ -2,15 +2,15 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import dagster as dg
 from sqlalchemy import Engine
 
 from ml_assets.defs.jobs import REFRESH, TICK_TAG
-from ml_assets.defs.keys import partition_key
+from ml_assets.defs.keys import partition_key, range_tags
 from ml_assets.defs.partitions import dates as date_partitions
-from ml_assets.defs.standing import ACTIVE, account_clocks, made_at, range_tags, standing_of
+from ml_assets.defs.standing import ACTIVE, account_clocks, made_at, standing_of
 from ml_assets.entities import LEVELS
 from ml_assets.settings import settings
 from ml_assets.timetable.jobs import Days
@@ -33,7 +33,7 @@ class Look:
     """Figures that have to be made first, and that nobody makes yet."""
     reason: str = ""
     """Why there is no run; empty where there is one, or was."""
-    is_settled: bool = field(default=False)
+    is_settled: bool = False
     """Whether the tick has its run already."""
 
 

@@ -1,13 +1,16 @@
 """Which dates of which levels a run was asked for, from its partition keys."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 
 from ml_assets.defs.partitions import DATE, ENTITY_TYPE, partitions
 from ml_assets.entities import LEVELS, EntityType
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,14 @@ class RunKeys:
 def partition_key(date: dt.date, level: EntityType) -> dg.MultiPartitionKey:
     """The key of a partition, `2026-02-02|adset`."""
     return dg.MultiPartitionKey({DATE: date.isoformat(), ENTITY_TYPE: level.value})
+
+
+def range_tags(start: dt.date, end: dt.date, levels: Sequence[EntityType]) -> dict[str, str]:
+    """The tags by which a run makes days without a gap, [start, end], of neighbouring levels."""
+    return {
+        RANGE_START_TAG: str(partition_key(start, levels[0])),
+        RANGE_END_TAG: str(partition_key(end, levels[-1])),
+    }
 
 
 def run_keys(keys: Iterable[str]) -> RunKeys:

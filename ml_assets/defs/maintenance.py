@@ -5,6 +5,7 @@ import datetime as dt
 import dagster as dg
 from pydantic import Field
 
+from ml_assets.defs.automation import SCHEDULE_STATUS
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import explained
 from ml_assets.settings import settings
@@ -60,7 +61,5 @@ retention_schedule = dg.ScheduleDefinition(
     job=retention,
     cron_schedule=WEEKLY,
     execution_timezone=settings().timezone,
-    default_status=(
-        dg.DefaultScheduleStatus.RUNNING if settings().schedules_on else dg.DefaultScheduleStatus.STOPPED
-    ),
+    default_status=SCHEDULE_STATUS,
 )

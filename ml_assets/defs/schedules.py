@@ -4,6 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
+from ml_assets.defs.automation import SCHEDULE_STATUS
 from ml_assets.defs.clock import utc_now
 from ml_assets.defs.due import look
 from ml_assets.defs.jobs import ASSET_JOBS, scheduled_jobs
@@ -25,9 +26,7 @@ def make_schedule(job: Job) -> dg.ScheduleDefinition:
         cron_schedule=job.cron,
         execution_timezone=settings().timezone,
         description=f"{job.name} at its time; a tick that comes too early waits in the sensor `late_ticks`.",
-        default_status=(
-            dg.DefaultScheduleStatus.RUNNING if settings().schedules_on else dg.DefaultScheduleStatus.STOPPED
-        ),
+        default_status=SCHEDULE_STATUS,
     )
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         tick = Tick(job, context.scheduled_execution_time, settings().timezone)

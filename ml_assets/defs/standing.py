@@ -8,7 +8,7 @@ import dagster as dg
 
 from ml_assets.defs.checks.standing import failed_blocking_checks
 from ml_assets.defs.jobs import REFRESH, REFRESHED
-from ml_assets.defs.keys import partition_key, run_keys
+from ml_assets.defs.keys import RANGE_END_TAG, RANGE_START_TAG, partition_key, run_keys
 from ml_assets.defs.partitions import DATE, partitions
 from ml_assets.defs.scope import RESTRICTED_TAG
 from ml_assets.entities import LEVELS, EntityType
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 PARTITION_TAG = "dagster/partition"
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 ACTIVE = (
     dg.DagsterRunStatus.QUEUED,
@@ -104,14 +102,6 @@ def standing_of(
         figures_at=newest_reading_of(connection, date, [account.config_id for account in accounts]),
         failed=failed,
     )
-
-
-def range_tags(start: dt.date, end: dt.date, levels: Sequence[EntityType]) -> dict[str, str]:
-    """The tags by which a run makes days without a gap of neighbouring levels."""
-    return {
-        RANGE_START_TAG: str(partition_key(start, levels[0])),
-        RANGE_END_TAG: str(partition_key(end, levels[-1])),
-    }
 
 
 def _dates_of(tags: Mapping[str, str]) -> dict[EntityType, tuple[dt.date, ...]]:

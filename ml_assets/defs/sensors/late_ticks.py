@@ -4,6 +4,7 @@ import datetime as dt
 
 import dagster as dg
 
+from ml_assets.defs.automation import SENSOR_STATUS
 from ml_assets.defs.clock import utc_now
 from ml_assets.defs.due import look
 from ml_assets.defs.jobs import ALL_JOBS, scheduled_jobs
@@ -31,11 +32,10 @@ def open_ticks(job: Job, now: dt.datetime) -> list[Tick]:
 
 @dg.sensor(
     name="late_ticks",
+    description="Starts runs of ticks that came before what they need, and of those whose run failed once.",
     jobs=ALL_JOBS,
     minimum_interval_seconds=30,
-    default_status=(
-        dg.DefaultSensorStatus.RUNNING if settings().schedules_on else dg.DefaultSensorStatus.STOPPED
-    ),
+    default_status=SENSOR_STATUS,
 )
 def late_ticks(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Starts what a schedule's tick could not start: what it needs was not there yet, or its run failed.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import dagster as dg
 from sqlalchemy import Connection
 
+from ml_assets.defs.automation import SENSOR_STATUS
 from ml_assets.defs.clock import utc_now
 from ml_assets.defs.jobs import refresh
-from ml_assets.defs.keys import run_keys
-from ml_assets.defs.standing import account_clocks, active_places, range_tags
+from ml_assets.defs.keys import range_tags, run_keys
+from ml_assets.defs.standing import account_clocks, active_places
 from ml_assets.entities import LEVELS
-from ml_assets.settings import settings
 from ml_assets.storage.engine import create_engine
 from ml_assets.storage.readings import readings_of_days
 from ml_assets.timetable.affected import DOWNSTREAM, Part, Seen, changed_days, parts_of, pruned
@@ -42,11 +42,10 @@ class Cursor:
 
 @dg.sensor(
     name="new_insights",
+    description="Makes days with new or restated figures anew, and what was made of them before.",
     job=refresh,
     minimum_interval_seconds=60,
-    default_status=(
-        dg.DefaultSensorStatus.RUNNING if settings().schedules_on else dg.DefaultSensorStatus.STOPPED
-    ),
+    default_status=SENSOR_STATUS,
 )
 def new_insights(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Makes days anew whose figures are new or were restated, and only those; few runs, each of all levels.
