@@ -70,9 +70,16 @@ class Plan:
 
 def read_plan(connection: sa.Connection, config_id: int, date: dt.date, levels: Sequence[EntityType]) -> Plan:
     """The plan as stored; without rows where nothing was recommended or the asset did not run."""
-    rows = read_recommendations(connection, [config_id], date, date, levels)
-    reach = read_reach(connection, MLRecommendation, [config_id])
-    return Plan(
-        rows=rows.with_columns(plan_reason=pl.col("reasoning").str.json_path_match("$.plan_reason")),
-        is_within_reach=reach.filter(pl.lit(date).is_between("first_date", "last_date")).height > 0,
-    )
+    return read_plans(connection, [config_id], date, levels)[config_id]
+
+
+def read_plans(
+    connection: sa.Connection, config_ids: Sequence[int], date: dt.date, levels: Sequence[EntityType]
+) -> dict[int, Plan]:
+    """config_id -> the plan of the account, as `read_plan` gives it."""
+    reason = pl.col("reasoning").str.json_path_match("$.plan_reason")
+    rows = read_recommendations(connection, config_ids, date, date, levels).with_columns(plan_reason=reason)
+    reach = read_reach(connection, MLRecommendation, config_ids)
+    within = set(reach.filter(pl.lit(date).is_between("first_date", "last_date"))["config_id"])
+    own = rows.partition_by("config_id", as_dict=True)
+    return {key: Plan(own.get((key,), rows.clear()), key in within) for key in config_ids}

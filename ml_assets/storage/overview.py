@@ -1,5 +1,6 @@
 """How far the data reaches: first and newest dates and counts per account and level, from indexes alone."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 import polars as pl
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from ml_assets.frames import Schema
 from ml_assets.storage.bulk import fetch, schema_of
 from ml_assets.storage.keys import date_column, table_of
-from ml_assets.storage.tables import AdsRejectedRow, Base
+from ml_assets.storage.tables import AdsRejectedRow, Base, MLClassification
 
 REACH: Schema = {
     "config_id": pl.Int64(),
@@ -41,6 +42,17 @@ def read_reach(
         group_by=[table.c.config_id, table.c.entity_type],
         order_by=[table.c.config_id, table.c.entity_type],
     )
+
+
+def read_classified(connection: sa.Connection, date: dt.date, config_ids: Sequence[int]) -> set[int]:
+    """Those of the accounts of which anything was classified on `date`."""
+    table = table_of(MLClassification)
+    found = connection.execute(
+        sa.select(table.c.config_id)
+        .where(table.c.classification_date == date, table.c.config_id.in_(list(config_ids)))
+        .distinct()
+    )
+    return set(found.scalars())
 
 
 def read_rejected(connection: sa.Connection, config_ids: Sequence[int] | None = None) -> pl.DataFrame:
