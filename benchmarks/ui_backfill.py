@@ -165,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--storage", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--days", type=int, default=90)
-    parser.add_argument("--batch", type=int, default=0, help="DAGSTER_EVENT_BATCH_SIZE")
+    parser.add_argument("--batch", type=int, help="DAGSTER_EVENT_BATCH_SIZE, else that of the code location")
     parser.add_argument("--log", type=Path, default=Path("ui_backfill.log"), help="what the daemon prints")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ml_assets_", ignore_cleanup_errors=True) as made:
@@ -180,7 +180,7 @@ def main() -> None:
                 ML_ASSETS_DATABASE_URL=url,
                 ML_ASSETS_DATA_DIR=str(folder),
                 DAGSTER_HOME=str(home),
-                DAGSTER_EVENT_BATCH_SIZE=str(asked.batch),
+                **({} if asked.batch is None else {"DAGSTER_EVENT_BATCH_SIZE": str(asked.batch)}),
             )
             days = [end - dt.timedelta(days=back) for back in reversed(range(asked.days))]
             execute(home, environment, days, asked.log)

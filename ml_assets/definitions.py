@@ -16,17 +16,28 @@ from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.schedules import SCHEDULES
 from ml_assets.defs.sensors.late_ticks import late_ticks
 from ml_assets.defs.sensors.new_insights import new_insights
+from ml_assets.defs.sensors.notices import deliver_notices, incident_notices_sensor, stale_sources
+from ml_assets.defs.sensors.run_failures import run_failures
+from ml_assets.settings import record_events_together
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything Dagster is told about."""
+    record_events_together()
     return dg.Definitions(
         assets=[insights, entity_metrics, features, classifications, anomalies, forecasts, recommendations],
         asset_checks=list(ALL_CHECKS),
         jobs=[*ALL_JOBS, retention],
         schedules=[*SCHEDULES, retention_schedule],
-        sensors=[late_ticks, new_insights],
+        sensors=[
+            late_ticks,
+            new_insights,
+            incident_notices_sensor,
+            stale_sources,
+            run_failures,
+            deliver_notices,
+        ],
         resources={"database": DatabaseResource()},
         # A step is one pass over whole frames; a process of its own for each would cost more than the step.
         executor=dg.in_process_executor,

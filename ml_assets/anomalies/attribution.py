@@ -18,6 +18,7 @@ ATTRIBUTION = pl.Struct(
         "direction": pl.String(),
         "observed": pl.Float64(),
         "expected": pl.Float64(),
+        "money_today": pl.Float64(),  # at stake on the evaluated date, account currency
         "metrics": pl.Struct(
             {name: pl.Float64() for name in ("spend", "cpm", "ctr", "cvr", "cpl")}
         ),  # ln of observed against expected
@@ -33,6 +34,8 @@ ATTRIBUTION = pl.Struct(
 )
 """The keys that are read back; a key that is missing reads as null, others are left alone."""
 
+_NUMBERS = ("observed", "expected", "money_today")
+
 
 def read_attribution(incidents: pl.DataFrame) -> pl.DataFrame:
     """The columns of ATTRIBUTION for each row of `incidents` (INCIDENTS), in its order.
@@ -40,9 +43,7 @@ def read_attribution(incidents: pl.DataFrame) -> pl.DataFrame:
     Numbers that are infinite or not a number read as null. A row without a document is null throughout.
     """
     columns = incidents.select(pl.col("attribution").str.json_decode(ATTRIBUTION)).unnest("attribution")
-    return columns.with_columns(
-        pl.when(pl.col(name).is_finite()).then(pl.col(name)) for name in ("observed", "expected")
-    )
+    return columns.with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)) for name in _NUMBERS)
 
 
 def read_series(incidents: pl.DataFrame) -> pl.DataFrame:

@@ -28,6 +28,8 @@ STATUSES = ("open", "closed", "superseded")
 
 VERDICTS = ("ENTITY", "EXTERNAL")
 FEEDBACK = ("CONFIRMED", "EXPECTED", "FALSE_ALARM", "NEW_NORMAL")
+NOT_NEWS = ("EXPECTED", "FALSE_ALARM", "NEW_NORMAL")
+"""Answers after which an incident need not be told again."""
 
 ANOMALIES: Schema = {
     **KEY,

@@ -13,6 +13,7 @@ from ml_assets.cli import (
     forecast,
     incidents,
     ingest,
+    notify,
     pacing,
     policy,
     recommendations,
@@ -63,6 +64,7 @@ app.command("forecast", short_help="What comes next for an entity, and under ano
 )
 app.command("pacing", short_help="The month to date, where it lands, and the budget.")(pacing.pacing)
 app.command("replay", short_help="Decide past dates again, under one policy or two.")(replay.replay)
+app.command("notify", short_help="The daily digest, and whether notifications arrive.")(notify.notify)
 app.command("doctor", short_help="Say what is set up, what is missing and what to do.")(doctor.doctor)
 app.command("dev", short_help="Start the Dagster UI and daemon on the same data.")(dev.dev)
 app.add_typer(ingest.app, name="ingest", short_help="Load figures from a file.")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ml_assets.anomalies.attribution import read_attribution, read_series
-from ml_assets.anomalies.frames import ACCOUNT
+from ml_assets.anomalies.frames import ACCOUNT, NOT_NEWS
 from ml_assets.entities import EntityType
 from ml_assets.report import text
 from ml_assets.storage.incidents import read_closed_incidents, read_open_incidents
@@ -21,9 +21,6 @@ SEVERITY_STYLES = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow", "L
 
 SHORT = 8
 """Digits of an id that are shown; they are accepted back."""
-
-NOT_NEWS = ("EXPECTED", "FALSE_ALARM", "NEW_NORMAL")
-"""Answers after which an incident need not be shown again."""
 
 CLOSED_DAYS = 14
 """Days for which an incident that is over is told where none is open."""

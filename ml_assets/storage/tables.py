@@ -562,6 +562,31 @@ class MLClassificationFeedback(Base):
     given_at: Mapped[dt.datetime | None] = mapped_column(server_default=sa.func.now())
 
 
+class MLNotice(Base):
+    """What people are told through the webhook: it waits here until it was taken."""
+
+    __tablename__ = "ml_notices"
+    __table_args__ = (
+        sa.Index("ix_ml_notices_unsent", "sent_at", "next_try_at"),
+        sa.Index("ix_ml_notices_incident", "incident_id"),
+    )
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    notice_key: Mapped[str] = mapped_column(sa.String(255), unique=True)
+    kind: Mapped[str] = mapped_column(Word)
+    config_id: Mapped[int | None]
+    incident_id: Mapped[str | None] = mapped_column(sa.String(36))
+    event: Mapped[str | None] = mapped_column(Word)
+    money: Mapped[float | None]
+    is_provisional: Mapped[bool] = mapped_column(server_default=sa.false())
+    payload: Mapped[dict[str, Any] | None]
+    created_at: Mapped[dt.datetime] = mapped_column(server_default=sa.func.now())
+    next_try_at: Mapped[dt.datetime | None]
+    tries: Mapped[int] = mapped_column(server_default="0")
+    last_error: Mapped[str | None]
+    sent_at: Mapped[dt.datetime | None]
+
+
 class MLAuditLog(Base):
     """Who did what, when."""
 
