@@ -14,6 +14,7 @@ from ml_assets.defs.jobs import ALL_JOBS
 from ml_assets.defs.maintenance import retention, retention_schedule
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.schedules import SCHEDULES
+from ml_assets.defs.sensors.daily_digest import daily_digest
 from ml_assets.defs.sensors.late_ticks import late_ticks
 from ml_assets.defs.sensors.new_insights import new_insights
 from ml_assets.defs.sensors.notices import deliver_notices, incident_notices_sensor, stale_sources
@@ -36,6 +37,7 @@ def defs() -> dg.Definitions:
             incident_notices_sensor,
             stale_sources,
             run_failures,
+            daily_digest,
             deliver_notices,
         ],
         resources={"database": DatabaseResource()},

@@ -47,6 +47,11 @@ Lines = dict[int, list[str]]
 """config_id -> lines, as plain text."""
 
 
+def digest_key(date: dt.date) -> str:
+    """The key of a date's digest: there is one."""
+    return f"{NoticeKind.DIGEST.value}|{date}"
+
+
 def digest_notice(rows: DigestRows, date: dt.date, language: str, late: Sequence[EntityType] = ()) -> Notice:
     """The digest of `date`, in the order of `rows.accounts`; one for each date.
 
@@ -68,7 +73,7 @@ def digest_notice(rows: DigestRows, date: dt.date, language: str, late: Sequence
         _counted(words, "accounts", rows.accounts.height),
     ]
     return Notice(
-        key=f"{NoticeKind.DIGEST.value}|{date}",
+        key=digest_key(date),
         kind=NoticeKind.DIGEST,
         text=f"{date}: {', '.join(counts)}.",
         blocks=tuple(blocks),

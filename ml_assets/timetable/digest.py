@@ -24,7 +24,7 @@ def digest_time(now: dt.datetime, time_of_day: str, timezone: str) -> DigestTime
     return DigestTime(today - dt.timedelta(days=1), at.astimezone(dt.UTC))
 
 
-def digest_waits_for(
+def waits_for(
     due: DigestTime,
     now: dt.datetime,
     made: Mapping[EntityType, dt.datetime],
