@@ -10,15 +10,17 @@ from sqlalchemy import Engine
 from ml_assets.defs.jobs import REFRESH, TICK_TAG
 from ml_assets.defs.keys import partition_key, range_tags
 from ml_assets.defs.partitions import dates as date_partitions
-from ml_assets.defs.standing import ACTIVE, account_clocks, made_at, standing_of
+from ml_assets.defs.standing import account_clocks, made_at, standing_of
+from ml_assets.defs.tries import tries_of
 from ml_assets.entities import LEVELS
 from ml_assets.settings import settings
+from ml_assets.timetable.affected import FIGURES
 from ml_assets.timetable.jobs import Days
 from ml_assets.timetable.readiness import Ready, decide, needs
-from ml_assets.timetable.ticks import AccountClock, Tick, days_of
+from ml_assets.timetable.ticks import AccountClock, Tick, days_of, lately_over
 
-MOST_TRIES = 2
-"""Runs of a tick at most: one that failed is tried once more."""
+FIGURES_TAG = "ml_assets/figures"
+"""Names the date and the reading of figures that a run conforms for a tick that waits."""
 
 WITHOUT_TAG = "ml_assets/without"
 """Accounts that a run did not wait for any longer."""
@@ -39,12 +41,11 @@ class Look:
 
 def look(instance: dg.DagsterInstance, engine: Engine, tick: Tick, now: dt.datetime) -> Look:
     """What the tick leads to at `now`. Asks for no second run where one succeeded or is under way."""
-    runs = instance.get_runs(dg.RunsFilter(tags={TICK_TAG: tick.key}))
-    alive = (*ACTIVE, dg.DagsterRunStatus.SUCCESS)
-    if any(run.status in alive for run in runs):
+    tries = tries_of(instance, TICK_TAG, tick.key)
+    if tries.is_done or tries.is_under_way:
         return Look(is_settled=True, reason=f"{tick.key} has its run.")
-    if len(runs) >= MOST_TRIES:
-        return Look(is_settled=True, reason=f"{tick.key} failed {len(runs)} times; mend what its runs say.")
+    if not tries.may_be_asked:
+        return Look(is_settled=True, reason=f"{tick.key} failed {tries.asked} times; mend what its runs say.")
     with engine.connect() as connection:
         accounts = account_clocks(connection, now)
         days = _days(instance, tick, accounts)
@@ -55,11 +56,11 @@ def look(instance: dg.DagsterInstance, engine: Engine, tick: Tick, now: dt.datet
             standing = standing_of(instance, connection, days[0], needs(tick), accounts)
             decision = decide(tick, days[0], standing, accounts, now, settings().late_hours)
             if not isinstance(decision, Ready):
-                bring = figures_of(days[0], standing.figures_at) if decision.bring else None
+                bring = figures_of(instance, days[0], standing.figures_at) if decision.bring else None
                 return Look(reason=f"{tick.key} waits. {decision.reason}", bring=bring)
             without = decision.without
     tags = {TICK_TAG: tick.key, **({WITHOUT_TAG: ", ".join(without)} if without else {})}
-    key = f"{tick.key}|{len(runs) + 1}"
+    key = f"{tick.key}|{tries.asked + 1}"
     levels = tick.job.levels
     if len(days) == 1 and len(levels) == 1:
         run = dg.RunRequest(
@@ -72,22 +73,30 @@ def look(instance: dg.DagsterInstance, engine: Engine, tick: Tick, now: dt.datet
     return Look(run=run)
 
 
-def figures_of(date: dt.date, figures_at: dt.datetime | None) -> dg.RunRequest:
-    """The run that makes the entity metrics of a date, once for each reading."""
+def figures_of(
+    instance: dg.DagsterInstance, date: dt.date, figures_at: dt.datetime | None
+) -> dg.RunRequest | None:
+    """The run that makes the entity metrics of a date, once for each reading; None: it failed too often."""
+    key = f"{FIGURES}|{date}|{figures_at}"
+    tries = tries_of(instance, FIGURES_TAG, key)
+    if tries.asked and not tries.may_be_asked:
+        return None
     return dg.RunRequest(
-        run_key=f"entity_metrics|{date}|{figures_at}",
+        run_key=f"{key}|{tries.asked + 1}",
         job_name=REFRESH,
-        asset_selection=[dg.AssetKey("entity_metrics")],
-        tags=range_tags(date, date, LEVELS),
+        asset_selection=[dg.AssetKey(FIGURES)],
+        tags={FIGURES_TAG: key, **range_tags(date, date, LEVELS)},
     )
 
 
 def _days(instance: dg.DagsterInstance, tick: Tick, accounts: Sequence[AccountClock]) -> list[dt.date]:
     """The days of the tick that have partitions."""
-    judged_at = None
+    judged_at: dict[dt.date, dt.datetime] = {}
     if tick.job.days == Days.RUNNING and accounts:
-        before = max(account.today(tick.scheduled) for account in accounts) - dt.timedelta(days=1)
         level = tick.job.levels[0]
-        judged_at = made_at(instance, tick.job.assets[0], before, [level]).get(level)
+        for day in lately_over(tick, accounts):
+            made = made_at(instance, tick.job.assets[0], day, [level])
+            if level in made:
+                judged_at[day] = made[level]
     there = set(date_partitions.get_partition_keys(current_time=tick.scheduled))
     return [day for day in days_of(tick, accounts, judged_at) if day.isoformat() in there]

@@ -3,14 +3,14 @@
 import dagster as dg
 
 from ml_assets.settings import settings
-from ml_assets.timetable.affected import DOWNSTREAM
+from ml_assets.timetable.affected import DOWNSTREAM, FIGURES
 from ml_assets.timetable.jobs import Days, Job, jobs
 
 TICK_TAG = "ml_assets/tick"
 """Names the tick that a run is of: `job|date`, or `job|moment`."""
 
 REFRESH = "refresh"
-REFRESHED = ("entity_metrics", *DOWNSTREAM)
+REFRESHED = (FIGURES, *DOWNSTREAM)
 
 _SAID = {
     Days.YESTERDAY: "the day before",

@@ -11,6 +11,7 @@ from ml_assets.defs.jobs import REFRESH, REFRESHED
 from ml_assets.defs.keys import RANGE_END_TAG, RANGE_START_TAG, partition_key, run_keys
 from ml_assets.defs.partitions import DATE, partitions
 from ml_assets.defs.scope import RESTRICTED_TAG
+from ml_assets.defs.tries import ACTIVE
 from ml_assets.entities import LEVELS, EntityType
 from ml_assets.storage.readings import newest_reading_by_account, newest_reading_of
 from ml_assets.storage.reads import read_accounts
@@ -22,15 +23,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 PARTITION_TAG = "dagster/partition"
-
-ACTIVE = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-)
-"""A run that may still write."""
 
 _ASSETS = {**{job.name: job.assets for job in JOBS}, REFRESH: REFRESHED}
 _READ_DAYS = 7

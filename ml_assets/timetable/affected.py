@@ -3,21 +3,42 @@
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+
+from ml_assets.entities import LEVELS, EntityType
+from ml_assets.timetable.readiness import Place
 
 Seen = Mapping[str, tuple[str, int]]
 """Date -> when it was last read (ISO, UTC), and how many versions of its rows there are."""
+
+Made = Mapping[Place, Collection[dt.date]]
+"""Asset and level -> the dates it was made of."""
+
+FIGURES = "entity_metrics"
 
 DOWNSTREAM = ("features", "classifications", "anomalies", "forecasts", "recommendations")
 """What rests on entity metrics, upstream first."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """Assets to make anew over days without a gap, at all levels: figures of one flow to all."""
+class Stage:
+    """What one run makes: assets at neighbouring levels."""
 
     assets: tuple[str, ...]
+    levels: tuple[EntityType, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Days without a gap, and the runs that make them anew, one after the other."""
+
     start: dt.date
     end: dt.date
+    stages: tuple[Stage, ...]
+
+    def has(self, days: Collection[dt.date]) -> bool:
+        """Whether any of the days is one of the part's."""
+        return any(self.start <= day <= self.end for day in days)
 
 
 def changed_days(before: Seen, now: Seen) -> list[dt.date]:
@@ -33,26 +54,37 @@ def changed_days(before: Seen, now: Seen) -> list[dt.date]:
     ]
 
 
-def parts_of(
-    days: Collection[dt.date], made: Mapping[str, Collection[dt.date]], finished: dt.date
-) -> list[Part]:
-    """Few parts for the days: entity metrics of each, and what was made of them before.
+def parts_of(days: Collection[dt.date], made: Made, finished: dt.date) -> list[Part]:
+    """Few parts for the days: entity metrics of all levels, and what was made of them before, where it was.
 
-    `made` says of which days each asset was made; `finished` is the newest day that is over everywhere: of
-    later ones only the figures are conformed. What was never made is left to the schedules.
+    `finished` is the newest day that is over everywhere: of later ones only the figures are conformed. What
+    was never made is left to the schedules.
     """
     parts: list[Part] = []
     for day in sorted(days):
-        judged = tuple(asset for asset in DOWNSTREAM if day <= finished and day in made.get(asset, ()))
-        assets = ("entity_metrics", *judged)
+        stages = _stages_of(day, made if day <= finished else {})
         last = parts[-1] if parts else None
-        if last is not None and last.assets == assets and day - last.end == dt.timedelta(days=1):
-            parts[-1] = Part(assets, last.start, day)
+        if last is not None and last.stages == stages and day - last.end == dt.timedelta(days=1):
+            parts[-1] = Part(last.start, day, stages)
         else:
-            parts.append(Part(assets, day, day))
+            parts.append(Part(day, day, stages))
     return parts
 
 
-def pruned(parts: Sequence[Part], busy: Collection[dt.date]) -> list[Part]:
-    """The parts none of whose days is being made right now."""
-    return [part for part in parts if not any(part.start <= day <= part.end for day in busy)]
+def _stages_of(day: dt.date, made: Made) -> tuple[Stage, ...]:
+    """The runs of a day, upstream first; assets that follow each other at the same levels share one."""
+    steps = [(FIGURES, tuple(LEVELS))]
+    for asset in DOWNSTREAM:
+        levels = [level for level in LEVELS if day in made.get((asset, level), ())]
+        steps += [(asset, span) for span in _neighbours(levels)]
+    return tuple(
+        Stage(tuple(asset for asset, _ in group), levels)
+        for levels, group in groupby(steps, key=lambda step: step[1])
+    )
+
+
+def _neighbours(levels: Sequence[EntityType]) -> list[tuple[EntityType, ...]]:
+    """Levels in stretches that a range of partitions can span: campaign and ad alone are two."""
+    if list(levels) == [LEVELS[0], LEVELS[-1]]:
+        return [(level,) for level in levels]
+    return [tuple(levels)] if levels else []

@@ -4,25 +4,25 @@ import dagster as dg
 
 from ml_assets.defs.automation import SENSOR_STATUS
 from ml_assets.defs.clock import utc_now
-from ml_assets.defs.due import MOST_TRIES
+from ml_assets.defs.due import FIGURES_TAG
 from ml_assets.defs.failures import first_failure
 from ml_assets.defs.jobs import TICK_TAG
 from ml_assets.defs.keys import RANGE_END_TAG, RANGE_START_TAG
+from ml_assets.defs.sensors.new_insights import REFRESH_TAG
 from ml_assets.defs.sensors.notices import NOT_SET, database
 from ml_assets.defs.standing import PARTITION_TAG
+from ml_assets.defs.tries import is_started_again, tries_of
 from ml_assets.notices.runs import FailedRun, failure_notice
 from ml_assets.settings import settings
 from ml_assets.storage.notices import add_notices
 
-WILL_RETRY_TAG = "dagster/will_retry"
-
 
 def is_tried_again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether Dagster starts the run once more, or the sensor `late_ticks` does."""
-    if run.tags.get(WILL_RETRY_TAG) == "true":
+    """Whether Dagster starts the run once more, or one of our sensors does."""
+    if is_started_again(run):
         return True
-    tick = run.tags.get(TICK_TAG)
-    return tick is not None and instance.get_runs_count(dg.RunsFilter(tags={TICK_TAG: tick})) < MOST_TRIES
+    named = [(tag, run.tags[tag]) for tag in (TICK_TAG, REFRESH_TAG, FIGURES_TAG) if tag in run.tags]
+    return any(tries_of(instance, tag, value).may_be_asked for tag, value in named)
 
 
 def partitions_of(run: dg.DagsterRun) -> str | None:
