@@ -1,11 +1,7 @@
 """`ml-assets notify` against a webhook that is there, one that refuses, and none."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 import pytest
 
@@ -15,43 +11,16 @@ from ml_assets.storage.accounts import add_account
 from ml_assets.storage.engine import create_engine
 from ml_assets_tests.cli.conftest import Cli
 from ml_assets_tests.storage.recommendations_made import advice, morning_after, store
-
-
-@dataclass
-class Webhook:
-    """A local server that keeps what it is sent."""
-
-    url: str = ""
-    status: int = 200
-    received: list[dict[str, Any]] = field(default_factory=list)
+from ml_assets_tests.webhook import Webhook, serving
 
 
 @pytest.fixture
 def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     """The webhook of the settings."""
-    kept = Webhook()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            kept.received.append(json.loads(self.rfile.read(length)))
-            self.send_response(kept.status)
-            self.end_headers()
-            self.wfile.write(b"ok" if kept.status == 200 else b"no_such_hook")
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    kept.url = f"http://127.0.0.1:{server.server_port}/secret"
-    monkeypatch.setenv("ML_ASSETS_WEBHOOK_URL", kept.url)
-    settings.cache_clear()
-    yield kept
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as kept:
+        monkeypatch.setenv("ML_ASSETS_WEBHOOK_URL", kept.url)
+        settings.cache_clear()
+        yield kept
 
 
 @pytest.fixture
