@@ -58,6 +58,7 @@ def _findings() -> Iterator[Finding]:
         if not finding.todo:
             with engine.connect() as connection:
                 yield from _accounts(connection)
+                yield _notices(connection, is_wanted=bool(current.webhook_url))
     yield from _dagster()
 
 
@@ -87,6 +88,24 @@ def _database(engine: "sa.Engine") -> Finding:
     if revision != head:
         return Finding("database", f"{where} at revision {revision or 'none'}", "`ml-assets db upgrade`")
     return Finding("database", f"{where} at revision {revision}, the newest")
+
+
+def _notices(connection: "sa.Connection", *, is_wanted: bool) -> Finding:
+    """Whether people are told, and what did not arrive."""
+    import datetime as dt
+
+    from ml_assets.storage.notices import read_undelivered
+
+    if not is_wanted:
+        return Finding("notices", "nobody is told of anything: ML_ASSETS_WEBHOOK_URL is not set")
+    found = read_undelivered(connection, dt.datetime.now(dt.UTC))
+    if not found.waiting and not found.given_up:
+        return Finding("notices", "all that was to be told within a week has arrived")
+    return Finding(
+        "notices",
+        f"{found.waiting} wait to be taken, {found.given_up} were given up within a week: {found.last_error}",
+        "`ml-assets notify --test` says whether the webhook takes a message",
+    )
 
 
 def _accounts(connection: "sa.Connection") -> Iterator[Finding]:
