@@ -5,8 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from ml_assets.report.incident_plot import HEIGHT, WIDTH, WORDS
-from ml_assets.report.pictures import CONFIG, SCALES, markdown_image, picture, title_of
+from ml_assets.report.charts import Chart, day_text
+from ml_assets.report.incident_plot import WORDS
+from ml_assets.report.pictures import SCALES, markdown_image, picture
 
 HISTORY_DAYS = 35
 """Days before the forecast date that are shown."""
@@ -54,66 +55,26 @@ def _spec(
         date="target_date",
         actual=pl.col("actual_value") if "actual_value" in points.columns else pl.lit(None, pl.Float64),
     )  # fmt: skip
-    days = pl.concat([came, ahead], how="diagonal").with_columns(
-        # with a time the day is read in the time zone it is drawn in
-        day=pl.col("date").dt.strftime("%Y-%m-%dT00:00:00")
-    )
+    days = pl.concat([came, ahead], how="diagonal").with_columns(day=day_text(pl.col("date")))
     highest = float(
         days.select(pl.max_horizontal(pl.col("actual", "upper_80", "forecast").max())).item() or 1.0
     )
-    titles = [title] if ahead.height else [title, words["none"]]
-    is_portuguese = language == "pt-BR"
-    x = {
-        "field": "day",
-        "type": "temporal",
-        "scale": {"padding": 8},
-        "axis": {
-            "format": "%d/%m" if is_portuguese else "%b %-d", "tickCount": 7, "grid": False, "title": None
-        },
-    }  # fmt: skip
-    scale = {"domain": [0, highest * ROOM], "nice": True}
-    form = ".2%" if metric == "ctr" else (",.2~f" if highest < SMALL else ",.0f")
+    chart = Chart(
+        title=[title] if ahead.height else [title, words["none"]],
+        axis_title=words.get(metric, metric.upper()),
+        axis_format=".2%" if metric == "ctr" else (",.2~f" if highest < SMALL else ",.0f"),
+        highest=highest * ROOM,
+        legend={words["actual"]: ACTUAL, words["forecast"]: FORECAST},
+        days=days.drop("date").to_dicts(),
+        language=language,
+    )
 
-    def y(field: str) -> dict[str, Any]:
-        axis = {"format": form, "tickCount": 5, "title": words.get(metric, metric.upper())}
-        return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
+    def band(level: int, opacity: float) -> dict[str, Any]:
+        mark = {"type": "area", "color": BAND, "opacity": opacity}
+        return chart.layer(mark, y=chart.y(f"lower_{level}"), y2={"field": f"upper_{level}"})
 
-    def colour(key: str) -> dict[str, Any]:
-        names = [words["actual"], words["forecast"]]
-        return {
-            "datum": words[key],
-            "scale": {"domain": names, "range": [ACTUAL, FORECAST]},
-            "legend": {"title": None, "orient": "bottom", "symbolType": "circle"},
-        }
+    def line(key: str, size: int) -> dict[str, Any]:
+        mark = {"type": "line", "strokeWidth": 1.8, "point": {"size": size}}
+        return chart.layer(mark, y=chart.y(key), color=chart.colour(words[key]))
 
-    def layer(mark: dict[str, Any], **encoding: Any) -> dict[str, Any]:  # noqa: ANN401 - of Vega-Lite
-        return {"mark": {"clip": True, **mark}, "encoding": {"x": x, **encoding}}
-
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": WIDTH,
-        "height": HEIGHT,
-        "background": "white",
-        "padding": 10,
-        "title": title_of(titles),
-        "data": {"values": days.drop("date").to_dicts()},
-        "layer": [
-            layer(
-                {"type": "area", "color": BAND, "opacity": 0.25}, y=y("lower_95"), y2={"field": "upper_95"}
-            ),
-            layer(
-                {"type": "area", "color": BAND, "opacity": 0.45}, y=y("lower_80"), y2={"field": "upper_80"}
-            ),
-            layer(
-                {"type": "line", "strokeWidth": 1.8, "point": {"size": 18}},
-                y=y("forecast"),
-                color=colour("forecast"),
-            ),
-            layer(
-                {"type": "line", "strokeWidth": 1.8, "point": {"size": 22}},
-                y=y("actual"),
-                color=colour("actual"),
-            ),
-        ],
-        "config": CONFIG,
-    }
+    return chart.spec([band(95, 0.25), band(80, 0.45), line("forecast", 18), line("actual", 22)])

@@ -10,10 +10,8 @@ import polars as pl
 
 from ml_assets.anomalies.attribution import read_series
 from ml_assets.anomalies.frames import METRICS
-from ml_assets.report.pictures import CONFIG, SCALES, markdown_image, picture, title_of
-
-WIDTH, HEIGHT = 560, 180
-"""Of the plot itself, in pixels; titles and axes come on top."""
+from ml_assets.report.charts import Chart, day_text
+from ml_assets.report.pictures import SCALES, markdown_image, picture
 
 TITLE_WIDTH = 88
 """Characters of a line of the title."""
@@ -106,8 +104,7 @@ def _plot(row: Mapping[str, Any], language: str) -> _Plot:
     last = row.get("last_date")
     shown = series.with_columns(
         is_shown=pl.col("date").is_between(pl.lit(row["onset_date"], pl.Date), pl.lit(last, pl.Date)),
-        # with a time the day is read in the time zone it is drawn in
-        day=pl.col("date").dt.strftime("%Y-%m-%dT00:00:00"),
+        day=day_text(pl.col("date")),
     ).filter(pl.any_horizontal(pl.col("observed", "expected").is_not_null()))
     metric = json.loads(text)["metric"] if text else None
     seen = pl.max_horizontal(pl.col("observed").max(), pl.col("expected").max())
@@ -130,59 +127,29 @@ def _plot(row: Mapping[str, Any], language: str) -> _Plot:
 
 def _spec(plot: _Plot) -> dict[str, Any]:
     """The plot in Vega-Lite."""
-    is_portuguese = plot.language == "pt-BR"
     is_rate = plot.metric in {"ctr", "cvr"}
     is_small = plot.highest < (SMALL_RATE if is_rate else SMALL)
-    form = (".1%" if is_small else ".0%") if is_rate else (",.2~f" if is_small else ",.0f")
-    x = {
-        "field": "day",
-        "type": "temporal",
-        "scale": {"padding": 8},
-        "axis": {
-            "format": "%d/%m" if is_portuguese else "%b %-d", "tickCount": 7, "grid": False, "title": None
-        },
-    }  # fmt: skip
-    title = plot.word(plot.metric) if plot.metric else ""
-    scale = {"domain": [0, plot.highest], "nice": True}
-    names = [plot.word(key) for key in ("observed", "expected", "days")]
+    colours = {"observed": LINE, "expected": EXPECTED, "days": plot.colour}
+    chart = Chart(
+        title=plot.title,
+        axis_title=plot.word(plot.metric) if plot.metric else "",
+        axis_format=(".1%" if is_small else ".0%") if is_rate else (",.2~f" if is_small else ",.0f"),
+        highest=plot.highest,
+        legend={plot.word(key): colour for key, colour in colours.items()},
+        days=plot.days,
+        language=plot.language,
+    )
 
-    def y(field: str) -> dict[str, Any]:
-        axis = {"format": form, "tickCount": 5, "title": title}
-        return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
+    def drawn(field: str, key: str, **mark: Any) -> dict[str, Any]:  # noqa: ANN401 - of Vega-Lite
+        return chart.layer(mark, y=chart.y(field), color=chart.colour(plot.word(key)))
 
-    def colour(key: str) -> dict[str, Any]:
-        return {
-            "datum": plot.word(key),
-            "scale": {"domain": names, "range": [LINE, EXPECTED, plot.colour]},
-            "legend": {"title": None, "orient": "bottom", "symbolType": "circle"},
-        }
-
-    def layer(mark: dict[str, Any], **encoding: Any) -> dict[str, Any]:  # noqa: ANN401 - of Vega-Lite
-        return {"mark": {"clip": True, **mark}, "encoding": {"x": x, **encoding}}
-
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "width": WIDTH,
-        "height": HEIGHT,
-        "background": "white",
-        "padding": 10,
-        "title": title_of(plot.title),
-        "data": {"values": plot.days},
-        "layer": [
-            layer({"type": "area", "color": BAND, "opacity": 0.35}, y=y("lower"), y2={"field": "upper"}),
-            layer(
-                {"type": "line", "strokeDash": [5, 4], "strokeWidth": 1.3},
-                y=y("expected"), color=colour("expected"),
-            ),
-            layer(
-                {"type": "line", "strokeWidth": 1.8, "point": {"size": 22}},
-                y=y("observed"), color=colour("observed"),
-            ),
-            layer(
-                {"type": "circle", "size": 80, "opacity": 1, "clip": False},
-                y=y("observed"), color=colour("days"),
-            )
-            | {"transform": [{"filter": "datum.is_shown && isValid(datum.observed)"}]},
-        ],
-        "config": CONFIG,
-    }  # fmt: skip
+    band = {"type": "area", "color": BAND, "opacity": 0.35}
+    on_days = {"transform": [{"filter": "datum.is_shown && isValid(datum.observed)"}]}
+    return chart.spec(
+        [
+            chart.layer(band, y=chart.y("lower"), y2={"field": "upper"}),
+            drawn("expected", "expected", type="line", strokeDash=[5, 4], strokeWidth=1.3),
+            drawn("observed", "observed", type="line", strokeWidth=1.8, point={"size": 22}),
+            drawn("observed", "days", type="circle", size=80, opacity=1, clip=False) | on_days,
+        ]
+    )

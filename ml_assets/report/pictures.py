@@ -1,9 +1,8 @@
-"""Plots as pictures that fit a page and an event log: what all of them share."""
+"""Plots as pictures that fit a page and an event log."""
 
 import base64
 import struct
 import zlib
-from collections.abc import Sequence
 from typing import Any
 
 LARGEST = 60_000
@@ -13,29 +12,6 @@ SCALES = (1.5, 1.0)
 """Pixels of the picture for each of the plot; the first that is small enough."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-CONFIG: dict[str, Any] = {
-    "view": {"stroke": None},
-    "axis": {
-        **dict.fromkeys(("labelColor", "titleColor"), "#4b5563"),
-        "gridColor": "#e5e7eb",
-        "domainColor": "#9ca3af",
-        "titleFontWeight": "normal",
-    },
-}
-"""How axes look, in Vega-Lite."""
-
-
-def title_of(lines: Sequence[str]) -> dict[str, Any]:
-    """The title of a plot in Vega-Lite."""
-    return {
-        "text": list(lines),
-        "anchor": "start",
-        "frame": "group",
-        "fontSize": 12.5,
-        "fontWeight": 600,
-        "offset": 12,
-    }
 
 
 def picture(spec: dict[str, Any], scale: float, language: str = "en") -> bytes:
