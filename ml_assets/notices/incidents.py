@@ -18,7 +18,7 @@ from ml_assets.words.phrases import Language, fill, language_of
 NOTIFIED_SEVERITY = "CRITICAL"
 
 NEWS_DAYS = 3
-"""An incident whose newest look is older than this is history, as after a backfill of past days."""
+"""An open incident whose newest look is older than this is history, as after a backfill of past days."""
 
 SHORT = 8
 """Digits of an incident's id that are shown; commands take them back."""
@@ -71,9 +71,8 @@ def incident_news(
         how="left",
         maintain_order="left",
     )
-    is_news = (pl.col("evaluated_date") > today - dt.timedelta(days=NEWS_DAYS)) & ~pl.col("feedback").is_in(
-        NOT_NEWS
-    ).fill_null(value=False)
+    is_answered = pl.col("feedback").is_in(NOT_NEWS).fill_null(value=False)
+    is_recent = pl.col("evaluated_date") > today - dt.timedelta(days=NEWS_DAYS)
     is_open, is_told = pl.col("status") == "open", pl.col("told_event").is_in([Event.RAISED, Event.GROWN])
     is_judged = is_open & is_told & ~pl.col("is_provisional")
     grew = pl.col("money_today") >= (1.0 + policy.growth) * pl.col("money_told")
@@ -91,7 +90,7 @@ def incident_news(
     )
     return (
         joined.with_columns(event=event, number=pl.col("number").fill_null(0))
-        .filter(is_news, pl.col("event").is_not_null())
+        .filter(~is_answered, is_recent | ~is_open, pl.col("event").is_not_null())
         .sort("money_today", "incident_id", descending=[True, False], nulls_last=True)
         .drop("merged_into", "told_event", "was_provisional")
     )

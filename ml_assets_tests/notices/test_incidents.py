@@ -101,6 +101,10 @@ def test_a_running_day_grows_by_itself_and_growth_is_measured_from_whole_days() 
 def test_the_end_is_told_of_what_was_told() -> None:
     assert event(incident(status="closed", severity="HIGH"), told()) == Event.RECOVERED
     assert event(incident(status="superseded"), told()) == Event.WITHDRAWN
+    # Also where nobody looked for days: its last look is as old as that.
+    long_ago = {"evaluated_date": TODAY - dt.timedelta(days=9)}
+    assert event(incident(status="closed", **long_ago), told()) == Event.RECOVERED
+    assert event(incident(money_today=9e9, **long_ago), told()) is None
     assert event(incident(status="closed", merged_into="another"), told()) is None
     assert event(incident(status="closed"), told(event="recovered", number=2)) is None
 
