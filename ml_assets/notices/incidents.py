@@ -56,7 +56,7 @@ def incident_news(
 
     `incidents` are WATCHED, `told` is TOLD. CRITICAL ones that are open are news once; again when what is
     at stake a day grew by `policy.growth` since it was told, judged on days that are over: a running day
-    grows by itself. An end is told of what was told. Of incidents that people called expected, a false
+    grows by itself, and what it no longer shows is told when it is over. An end is told of what was told. Of incidents that people called expected, a false
     alarm or the new normal, and of those merged into another, nothing is said.
     """
     rows = conform(incidents, WATCHED, "incidents")
@@ -75,6 +75,8 @@ def incident_news(
     is_recent = pl.col("evaluated_date") > today - dt.timedelta(days=NEWS_DAYS)
     is_open, is_told = pl.col("status") == "open", pl.col("told_event").is_in([Event.RAISED, Event.GROWN])
     is_judged = is_open & is_told & ~pl.col("is_provisional")
+    # A running day may show tomorrow morning what it does not show now.
+    is_gone = is_told & (~pl.col("is_provisional") | (pl.col("evaluated_date") < today))
     grew = pl.col("money_today") >= (1.0 + policy.growth) * pl.col("money_told")
     event = (
         pl.when(is_open & ~is_told.fill_null(value=False))
@@ -83,9 +85,9 @@ def incident_news(
         .then(pl.lit(Event.REBASED))
         .when(is_judged & grew)
         .then(pl.lit(Event.GROWN))
-        .when(is_told & (pl.col("status") == "superseded"))
+        .when(is_gone & (pl.col("status") == "superseded"))
         .then(pl.lit(Event.WITHDRAWN))
-        .when(is_told & (pl.col("status") == "closed") & pl.col("merged_into").is_null())
+        .when(is_gone & (pl.col("status") == "closed") & pl.col("merged_into").is_null())
         .then(pl.lit(Event.RECOVERED))
     )
     return (

@@ -48,8 +48,8 @@ def plan(home: Path) -> dict[str, Any]:
         "minutes": 60,
         "restarts": ["2026-10-22T04:30:00+00:00", "2026-10-24T07:30:00+00:00", "2026-10-26T18:30:00+00:00"],
         "happenings": [
-            {"at": "2026-10-23T09:00:00+00:00", "what": "break"},
-            {"at": "2026-10-23T10:00:00+00:00", "what": "mend"},
+            {"at": "2026-10-23T10:00:00+00:00", "what": "break"},
+            {"at": "2026-10-23T11:00:00+00:00", "what": "mend"},
             {"at": RESTATED_AT.isoformat(), "what": "restate", "date": RESTATED.isoformat()},
         ],
     }

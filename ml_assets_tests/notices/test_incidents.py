@@ -109,6 +109,15 @@ def test_the_end_is_told_of_what_was_told() -> None:
     assert event(incident(status="closed"), told(event="recovered", number=2)) is None
 
 
+def test_what_a_running_day_shows_and_hides_again_is_told_once() -> None:
+    for status in ("closed", "superseded"):
+        hidden = incident(status=status, is_provisional=True)
+        assert event(hidden, told(is_provisional=True)) is None
+        over = {**hidden, "evaluated_date": TODAY - dt.timedelta(days=1)}
+        assert event(over, told(is_provisional=True)) in {Event.RECOVERED, Event.WITHDRAWN}
+    assert event(incident(is_provisional=True), told(is_provisional=True)) is None
+
+
 def test_an_incident_that_opens_again_is_another_notice() -> None:
     first = incident_notices(news(incident()), ACCOUNTS, "en")[0]
     again = incident_notices(news(incident(), told(event="recovered", number=2)), ACCOUNTS, "en")[0]
