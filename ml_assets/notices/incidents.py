@@ -56,8 +56,9 @@ def incident_news(
 
     `incidents` are WATCHED, `told` is TOLD. CRITICAL ones that are open are news once; again when what is
     at stake a day grew by `policy.growth` since it was told, judged on days that are over: a running day
-    grows by itself, and what it no longer shows is told when it is over. An end is told of what was told. Of incidents that people called expected, a false
-    alarm or the new normal, and of those merged into another, nothing is said.
+    grows by itself, and what it no longer shows is told when it is over. An end is told of what was told.
+    Of incidents that people called expected, a false alarm or the new normal, and of those merged into
+    another, nothing is said.
     """
     rows = conform(incidents, WATCHED, "incidents")
     columns = read_attribution(rows).select(
