@@ -36,7 +36,7 @@ LATE_HOURS = 12
 
 RESTATED = dt.date(2026, 10, 21)
 RESTATED_AT = dt.datetime(2026, 10, 26, 13, 0, tzinfo=dt.UTC)
-WAIT = "2026-10-23T05:01"
+WAIT = "2026-10-23T06:01"
 DAYS = 7
 
 
