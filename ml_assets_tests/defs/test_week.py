@@ -131,7 +131,8 @@ def test_every_tick_of_a_week_has_one_successful_run_in_the_order_of_the_levels(
     assert levels["forecasts"] == ["campaign", "adset"]  # ads have none on schedule
     assert {key.split("|")[0] for run in again for key in run["partition"]} == {str(RESTATED)}
 
-    # Every day was told of once, and no run that succeeded in the end.
+    # Every day was told of once, from the one before on, and no run that succeeded in the end.
     told = webhook.texts("2026-10-")
-    assert [text.split(":")[0] for text in told] == dates
+    days = [START.date() + dt.timedelta(days=number) for number in range(-1, DAYS)]
+    assert [text.split(":")[0] for text in told] == [day.isoformat() for day in days]
     assert not [text for text in webhook.texts() if "failed" in text]
