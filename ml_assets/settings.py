@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         description="Time of the daily digest in ML_ASSETS_TIMEZONE, like 07:00; empty: no digest.",
     )
     stale_hours: float = Field(
-        default=26.0, gt=0.0, description="Hours without a reading after which an account's source is stale."
+        default=30.0, gt=0.0, description="Hours without a reading after which an account's source is stale."
     )
     dagster_url: str = Field(
         default="", description="Address of the Dagster UI, for links in notifications; empty: no links."

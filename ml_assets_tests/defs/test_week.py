@@ -135,4 +135,4 @@ def test_every_tick_of_a_week_has_one_successful_run_in_the_order_of_the_levels(
     told = webhook.texts("2026-10-")
     days = [START.date() + dt.timedelta(days=number) for number in range(-1, DAYS)]
     assert [text.split(":")[0] for text in told] == [day.isoformat() for day in days]
-    assert not [text for text in webhook.texts() if "failed" in text]
+    assert len(webhook.received) == len(told)

@@ -18,11 +18,12 @@ from ml_assets.storage.notices import add_notices
 
 
 def is_tried_again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether Dagster starts the run once more, or one of our sensors does."""
+    """Whether Dagster starts the run once more, or one of our sensors does, or has by now."""
     if is_started_again(run):
         return True
     named = [(tag, run.tags[tag]) for tag in (TICK_TAG, REFRESH_TAG, FIGURES_TAG) if tag in run.tags]
-    return any(tries_of(instance, tag, value).may_be_asked for tag, value in named)
+    found = [tries_of(instance, tag, value) for tag, value in named]
+    return any(tries.is_done or tries.is_under_way or tries.may_be_asked for tries in found)
 
 
 def partitions_of(run: dg.DagsterRun) -> str | None:
