@@ -1,5 +1,8 @@
 """The code location as a whole: what is in it, and that it says what everything is."""
 
+import re
+from pathlib import Path
+
 import dagster as dg
 
 from ml_assets.definitions import defs
@@ -82,3 +85,20 @@ def test_assets_joined_across_levels_have_different_backfill_policies() -> None:
     for key in graph.get_all_asset_keys():
         for parent in graph.get_ancestor_asset_keys(key):
             assert graph.get(parent).backfill_policy != graph.get(key).backfill_policy, (parent, key)
+
+
+def documented(heading: str) -> list[list[str]]:
+    """The names in code of the first cell of each row below a heading of docs/operations.md."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return [re.findall(r"`(\w+)`", cell) for cell in rows]
+
+
+def test_the_guide_names_every_job_with_a_schedule_and_every_sensor() -> None:
+    repository = defs().get_repository_def()
+    jobs = {name for row in documented("What runs when") for name in row}
+    assert jobs == {schedule.job_name for schedule in repository.schedule_defs}
+    told = {name for row in documented("Who is told what") for name in row}
+    assert told | {"late_ticks", "new_insights"} == {sensor.name for sensor in repository.sensor_defs}
+    assert all(sensor.description for sensor in repository.sensor_defs)

@@ -186,11 +186,13 @@ def failed_run(instance: dg.DagsterInstance, tags: dict[str, str]) -> dg.Execute
 def tell(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> None:
     """What the sensor does with a failed run."""
     failure = next(event for event in result.all_events if event.is_failure and not event.is_step_event)
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
     context = dg.build_run_status_sensor_context(
         sensor_name="run_failures",
         dagster_event=failure,
         dagster_instance=instance,
-        dagster_run=instance.get_run_by_id(result.run_id),
+        dagster_run=run,
     )
     with time_machine.travel(NOW, tick=False):
         run_failures(context.for_run_failure())
