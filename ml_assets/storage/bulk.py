@@ -70,8 +70,33 @@ def fetch(
 ) -> pl.DataFrame:
     """Rows of ``SELECT columns`` in `schema`, which names and types the columns in their order.
 
-    `select` holds `where` (conditions), `source` (FROM) and `order_by`, `distinct_on`.
+    `select` holds `where` (conditions), `source` (FROM) and `order_by`, `distinct_on`, `group_by`, `limit`.
     """
+    return fetch_statement(connection, _selected(connection, columns, schema, select), schema)
+
+
+def fetch_rows(
+    connection: sa.Connection,
+    columns: Sequence[sa.ColumnElement[Any]],
+    schema: Schema,
+    **select: Any,  # noqa: ANN401
+) -> list[dict[str, Any]]:
+    """As `fetch`, for few rows: plain dicts, quicker than a frame of them. Times are in UTC."""
+    statement = _selected(connection, columns, schema, select)
+    if connection.dialect.name != "postgresql":
+        return fetch_statement(connection, statement, schema).to_dicts()
+    # Prepared by the driver, which COPY is not; times come without a zone and are given theirs by who writes.
+    names = list(schema)
+    return [dict(zip(names, row, strict=True)) for row in connection.execute(statement)]
+
+
+def _selected(
+    connection: sa.Connection,
+    columns: Sequence[sa.ColumnElement[Any]],
+    schema: Schema,
+    select: Mapping[str, Any],
+) -> sa.Select[Any]:
+    """The statement of `fetch`, its columns cast for transport."""
     cast = [
         _projected(connection.dialect.name, column, dtype).label(name)
         for column, (name, dtype) in zip(columns, schema.items(), strict=True)
@@ -86,7 +111,9 @@ def fetch(
         statement = statement.ext(distinct_on(*select["distinct_on"]))
     if "order_by" in select:
         statement = statement.order_by(*select["order_by"])
-    return fetch_statement(connection, statement, schema)
+    if "limit" in select:
+        statement = statement.limit(select["limit"])
+    return statement
 
 
 def fetch_statement(connection: sa.Connection, statement: sa.Select[Any], schema: Schema) -> pl.DataFrame:

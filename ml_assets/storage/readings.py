@@ -6,11 +6,12 @@ from collections.abc import Sequence
 import polars as pl
 import sqlalchemy as sa
 
+from ml_assets.entities import LEVELS, EntityType
 from ml_assets.frames import INSIGHTS
 from ml_assets.storage.bulk import fetch
 from ml_assets.storage.keys import table_of
 from ml_assets.storage.reads import as_utc
-from ml_assets.storage.tables import AdsInsight
+from ml_assets.storage.tables import AdsAccount, AdsInsight
 
 READINGS = {"date": INSIGHTS["date"], "read_at": INSIGHTS["known_at"], "rows": pl.Int64()}
 """Schema of `readings_of_days`."""
@@ -25,6 +26,31 @@ def newest_reading_by_account(connection: sa.Connection, start: dt.date) -> dict
         .group_by(table.c.config_id)
     )
     return {config_id: as_utc(moment) for config_id, moment in connection.execute(query)}
+
+
+def newest_readings(connection: sa.Connection) -> dict[int, dt.datetime]:
+    """config_id -> when the newest day of the account was last read; accounts without figures are not there.
+
+    A few look-ups in indexes for each account, however many figures there are.
+    """
+    table, account = table_of(AdsInsight), table_of(AdsAccount)
+
+    def newest(level: EntityType) -> sa.ColumnElement[dt.datetime]:
+        def of_level(alias: sa.FromClause) -> sa.ColumnElement[bool]:
+            return (alias.c.config_id == account.c.config_id) & (alias.c.entity_type == level.value)
+
+        days, rows = table.alias(f"{level}_days"), table.alias(f"{level}_rows")
+        day = sa.select(sa.func.max(days.c.date)).where(of_level(days)).correlate(account).scalar_subquery()
+        moment = sa.select(sa.func.max(rows.c.known_at)).where(of_level(rows), rows.c.date == day)
+        return moment.correlate(account).scalar_subquery()
+
+    found = fetch(
+        connection,
+        [account.c.config_id, *map(newest, LEVELS)],
+        {"config_id": pl.Int64(), **dict.fromkeys(LEVELS, INSIGHTS["known_at"])},
+        source=account,
+    ).select("config_id", moment=pl.max_horizontal(*LEVELS))
+    return {config_id: moment for config_id, moment in found.rows() if moment is not None}
 
 
 def newest_reading_of(

@@ -1,0 +1,54 @@
+"""The app, assembled: its calls, its errors, its description."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from ml_assets.api import metrics, problems
+from ml_assets.api.context import Context
+from ml_assets.api.routes import classifications, health
+
+PREFIX = "/api/v1/ml"
+
+DESCRIPTION = """Turns the daily insights of Meta Ads accounts into decisions on three levels:
+campaign > adset > ad. Every decision carries a probability.
+
+`entity_type` is `campaign` unless it is given. Times are RFC 3339 in UTC, dates are days in the account's
+time zone, money is in the account's currency, ids are texts, ratios and relative changes are fractions. Lists
+come in pages: take `next_cursor` as it is. Errors are `application/problem+json`.
+"""
+
+RESOURCES = (classifications,)
+
+
+def create_app(context: Context) -> FastAPI:
+    """The app over a context; whoever made the context closes its engine and launcher."""
+    app = FastAPI(
+        title="ml_assets",
+        version=version("ml_assets"),
+        summary="Decisions on Meta Ads accounts, each with a probability.",
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        generate_unique_id_function=lambda route: route.name,
+        redoc_url=None,
+    )
+    app.state.context = context
+    problems.install(app)
+    metrics.install(app)
+    for resource in RESOURCES:
+        app.include_router(resource.router, prefix=PREFIX, responses=problems.problems())
+    app.include_router(health.router)
+    app.openapi = lambda: _described(app)
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description, with the problems in the place of FastAPI's own form of errors."""
+    if app.openapi_schema is None:
+        described = FastAPI.openapi(app)
+        schemas = described.setdefault("components", {}).setdefault("schemas", {})
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        schemas |= problems.schemas()
+    return app.openapi_schema or {}

@@ -1,0 +1,97 @@
+"""What the calls share: the database, what is kept in memory for some seconds, and how runs are launched."""
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+
+import polars as pl
+import sqlalchemy as sa
+from fastapi import Depends, Request
+
+from ml_assets.storage.readings import newest_readings
+from ml_assets.storage.reads import read_accounts
+
+if TYPE_CHECKING:
+    from ml_assets.api.callers import TokenCache
+    from ml_assets.api.rate_limit import RateLimiter
+    from ml_assets.defs.launching import Launcher
+
+T = TypeVar("T")
+
+ACCOUNTS_SECONDS = 5.0
+READINGS_SECONDS = 10.0
+
+
+class Kept(Generic[T]):
+    """A value that is read again when it is older than some seconds. One thread reads, the others wait."""
+
+    def __init__(self, read: Callable[[], T], seconds: float) -> None:
+        self._read = read
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._value: tuple[float, T] | None = None
+
+    def get(self) -> T:
+        """The value; what `read` raises is passed on and nothing is kept."""
+        found = self._value
+        if found is not None and time.monotonic() - found[0] < self._seconds:
+            return found[1]
+        with self._lock:
+            found = self._value
+            if found is None or time.monotonic() - found[0] >= self._seconds:
+                found = (time.monotonic(), self._read())
+                self._value = found
+            return found[1]
+
+
+@dataclass
+class Context:
+    """One for each process."""
+
+    engine: sa.Engine
+    tokens: "TokenCache"
+    limiter: "RateLimiter"
+    is_open_allowed: bool = False
+    """Whether requests without a token are let in while no token was ever made."""
+    launcher: "Launcher | None" = None
+    """None: this process launches nothing."""
+    _accounts: Kept[pl.DataFrame] = field(init=False)
+    _readings: Kept[dict[int, dt.datetime]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._accounts = Kept(self._read_accounts, ACCOUNTS_SECONDS)
+        self._readings = Kept(self._read_readings, READINGS_SECONDS)
+
+    def accounts(self) -> pl.DataFrame:
+        """All accounts (ACCOUNTS), inactive ones too, some seconds old at most."""
+        return self._accounts.get()
+
+    def data_as_of(self, config_ids: Collection[int] | None) -> dt.datetime | None:
+        """When figures of these accounts (None: of any) were last read, in UTC; null where none were."""
+        found: Iterable[dt.datetime] = (
+            moment
+            for config_id, moment in self._readings.get().items()
+            if config_ids is None or config_id in config_ids
+        )
+        return max(found, default=None)
+
+    def _read_accounts(self) -> pl.DataFrame:
+        with self.engine.connect() as connection:
+            return read_accounts(connection, active_only=False)
+
+    def _read_readings(self) -> dict[int, dt.datetime]:
+        with self.engine.connect() as connection:
+            return newest_readings(connection)
+
+
+def context_of(request: Request) -> Context:
+    """The context of the app that serves the request."""
+    context: Any = request.app.state.context
+    return context
+
+
+Shared = Annotated[Context, Depends(context_of)]
+"""The context, as a parameter of a call."""

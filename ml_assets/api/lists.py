@@ -1,0 +1,69 @@
+"""One way for all lists: the accounts a caller may see, the page, and what an empty one means."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import Response
+
+from ml_assets.api.answers import page_answer, stored_json
+from ml_assets.api.callers import Caller
+from ml_assets.api.context import Context
+from ml_assets.api.filters import OfEntities, Paged, visible_accounts
+from ml_assets.api.paging import read_cursor, write_cursor
+from ml_assets.api.problems import Problem
+from ml_assets.entities import LEVELS, EntityType
+from ml_assets.storage.pages import Page
+from ml_assets.storage.reads import read_entities
+
+ReadPage = Callable[[sa.Connection, Sequence[int], Sequence[str | None] | None], Page]
+"""(connection, config_ids, the place to begin after) -> the page."""
+
+
+def answer_page(
+    context: Context,
+    caller: Caller,
+    query: Paged,
+    read: ReadPage,
+    *,
+    size: int,
+    documents: Sequence[str] = (),
+    shape: Callable[[dict[str, Any]], Mapping[str, Any]] = lambda row: row,
+) -> Response:
+    """A page of the accounts that the caller may see.
+
+    `size` is the number of values of a place, `documents` are columns of JSON.
+
+    Raises Problem 404 for an account or entity that is not there, 403 for an account the token lacks, 422 for
+    a cursor of another list.
+    """
+    config_ids = visible_accounts(context, caller, query.config_id)
+    filters = {"list": type(query).__name__, **query.filters()}
+    after = None if query.cursor is None else read_cursor(query.cursor, filters, size)
+    with context.engine.connect() as connection:
+        page = read(connection, config_ids, after)
+        if not page.rows and isinstance(query, OfEntities) and query.entity_id is not None:
+            require_entity(connection, config_ids, query.level, query.entity_id)
+    for row in page.rows:
+        for name in documents:
+            row[name] = stored_json(row[name])
+    items = [shape(row) for row in page.rows]
+    cursor = None if page.next_place is None else write_cursor(page.next_place, filters)
+    return page_answer(items, cursor, context.data_as_of(config_ids))
+
+
+def as_before(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with `campaign_id`, which callers from before the levels read campaigns by."""
+    row["campaign_id"] = row["entity_id"] if row["entity_type"] == EntityType.CAMPAIGN.value else None
+    return row
+
+
+def require_entity(
+    connection: sa.Connection, config_ids: Sequence[int], level: EntityType, entity_id: str
+) -> None:
+    """Raises Problem 404 for an entity that none of the accounts has at this level."""
+    found = read_entities(connection, LEVELS, config_ids, [entity_id])["entity_type"].to_list()
+    if level.value in found:
+        return
+    other = f" It is an {found[0]}: give entity_type={found[0]}." if found else ""
+    raise Problem(404, f"There is no {level.value} {entity_id} in the accounts asked for.{other}")
