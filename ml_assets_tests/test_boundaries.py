@@ -37,8 +37,8 @@ ALLOWED = {
     # Of the last five only the contracts below.
     "storage": VOCABULARY | {"storage", "sources", "anomalies", "forecasts", "notices", "recommendations"},
     "defs": VOCABULARY | PURE | {"storage", "sources", "report", "webhook", "defs"},
-    "api": VOCABULARY | PURE | {"storage", "sources", "report", "api"},
-    "cli": VOCABULARY | PURE | {"storage", "sources", "defs", "report", "webhook", "cli"},
+    "api": VOCABULARY | PURE | {"storage", "sources", "report", "defs", "api"},
+    "cli": VOCABULARY | PURE | {"storage", "sources", "defs", "report", "webhook", "api", "cli"},
     "report": VOCABULARY | PURE | {"storage", "report"},
     "webhook": {"errors"},
     "definitions": {"defs", "settings"},

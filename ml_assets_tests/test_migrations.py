@@ -495,4 +495,4 @@ def test_what_changed_on_either_side_is_carried_over(empty: sa.Engine) -> None:
 
 def test_alembic_finds_the_scripts_through_pyproject() -> None:
     assert alembic_config().get_main_option("script_location")
-    assert head_revision() == "0006"
+    assert head_revision() == "0007"

@@ -11,6 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 from fastapi import Depends, Request
 
+from ml_assets.settings import settings
 from ml_assets.storage.readings import newest_readings
 from ml_assets.storage.reads import read_accounts
 
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 ACCOUNTS_SECONDS = 5.0
 READINGS_SECONDS = 10.0
+
+BURST_SECONDS = 2.0
+"""How much of the rate limit may be used at once."""
 
 
 class Kept(Generic[T]):
@@ -91,6 +95,16 @@ def context_of(request: Request) -> Context:
     """The context of the app that serves the request."""
     context: Any = request.app.state.context
     return context
+
+
+def make_context(engine: sa.Engine, launcher: "Launcher | None" = None, *, is_open_allowed: bool) -> Context:
+    """A context over an engine, with the settings of this process."""
+    from ml_assets.api.callers import TokenCache  # noqa: PLC0415 - they need what is above
+    from ml_assets.api.rate_limit import RateLimiter  # noqa: PLC0415
+
+    limit = settings().api_rate_limit
+    limiter = RateLimiter(limit, BURST_SECONDS * limit)
+    return Context(engine, TokenCache(engine), limiter, is_open_allowed=is_open_allowed, launcher=launcher)
 
 
 Shared = Annotated[Context, Depends(context_of)]

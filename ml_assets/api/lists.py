@@ -62,8 +62,19 @@ def require_entity(
     connection: sa.Connection, config_ids: Sequence[int], level: EntityType, entity_id: str
 ) -> None:
     """Raises Problem 404 for an entity that none of the accounts has at this level."""
-    found = read_entities(connection, LEVELS, config_ids, [entity_id])["entity_type"].to_list()
-    if level.value in found:
+    require_entities(connection, config_ids, level, [entity_id])
+
+
+def require_entities(
+    connection: sa.Connection, config_ids: Sequence[int], level: EntityType, entity_ids: Sequence[str]
+) -> None:
+    """As `require_entity`, for all of them; the first that is not there is named."""
+    found = read_entities(connection, LEVELS, config_ids, entity_ids).select("entity_type", "entity_id")
+    there = set(found.filter(found["entity_type"] == level.value)["entity_id"])
+    missing = [each for each in entity_ids if each not in there]
+    if not missing:
         return
-    other = f" It is an {found[0]}: give entity_type={found[0]}." if found else ""
-    raise Problem(404, f"There is no {level.value} {entity_id} in the accounts asked for.{other}")
+    levels = dict(found.select("entity_id", "entity_type").rows())
+    other = levels.get(missing[0])
+    hint = f" It is an {other}: give entity_type={other}." if other else ""
+    raise Problem(404, f"There is no {level.value} {missing[0]} in the accounts asked for.{hint}")

@@ -207,7 +207,7 @@ def missing_insights(
         .agg(pl.col("config_id").n_unique().alias("accounts"))
         .filter(pl.col("accounts") == pulled.height)["date"]
     )
-    days = [day for day in _days(first, start) if day not in set(there)]
+    days = [day for day in days_until(first, start) if day not in set(there)]
     return _never_materialized(instance, "insights", LEVELS, days)
 
 
@@ -227,7 +227,7 @@ def missing_entity_metrics(
     there = insight_days(connection, first, start - dt.timedelta(days=1)).sort("date")
     if there.is_empty():
         return []
-    return _never_materialized(instance, "entity_metrics", levels, _days(there["date"][0], start))
+    return _never_materialized(instance, "entity_metrics", levels, days_until(there["date"][0], start))
 
 
 def _never_materialized(
@@ -236,15 +236,15 @@ def _never_materialized(
     """Runs of `asset` over those of `days` that lack a materialization at any of the levels."""
     complete = instance.get_materialized_partitions(dg.AssetKey(asset))
     missing = [day for day in days if any(partition_key(day, level) not in complete for level in levels)]
-    return [RunPart((asset,), tuple(levels), begin, end) for begin, end in _ranges(missing)]
+    return [RunPart((asset,), tuple(levels), begin, end) for begin, end in day_ranges(missing)]
 
 
-def _days(first: dt.date, end: dt.date) -> list[dt.date]:
+def days_until(first: dt.date, end: dt.date) -> list[dt.date]:
     """Every day of [first, end)."""
     return [first + dt.timedelta(days=offset) for offset in range((end - first).days)]
 
 
-def _ranges(days: Sequence[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
+def day_ranges(days: Sequence[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
     """First and last of each stretch of days without a gap."""
     for _, stretch in groupby(enumerate(days), lambda item: item[1] - dt.timedelta(days=item[0])):
         found = [day for _, day in stretch]

@@ -230,6 +230,11 @@ def _key_and_partition(table: str, date_column: str, *further: str) -> tuple[Sch
     )
 
 
+def _newest(table: str, date_column: str) -> sa.Index:
+    """The index that finds the newest date of an account and level."""
+    return sa.Index(f"ix_{table}_newest", "config_id", "entity_type", date_column)
+
+
 class MLEntityMetrics(EntityKey, Base):
     """The conformed figures of an entity on a day (asset `entity_metrics`)."""
 
@@ -295,6 +300,7 @@ class MLFeatures(Base):
         sa.Column("id", sa.String(36), primary_key=True),
         *_feature_columns(),
         *_key_and_partition("ml_features", "feature_date", "window_days"),
+        _newest("ml_features", "feature_date"),
     )
 
 
@@ -304,6 +310,7 @@ class MLClassification(EntityKey, Base):
     __tablename__ = "ml_classifications"
     __table_args__ = (
         *_key_and_partition("ml_classifications", "classification_date"),
+        _newest("ml_classifications", "classification_date"),
         sa.Index("idx_ml_classifications_entity_type", "entity_type"),
         sa.Index("idx_ml_classifications_config_entity", "config_id", "entity_type", "entity_id"),
         sa.Index("ix_ml_classifications_tier", "tier"),
@@ -393,6 +400,7 @@ class MLAnomaly(EntityKey, AcknowledgementColumns, Base):
     __tablename__ = "ml_anomalies"
     __table_args__ = (
         *_key_and_partition("ml_anomalies", "anomaly_date", "metric_name", "anomaly_type"),
+        _newest("ml_anomalies", "anomaly_date"),
         sa.Index("ix_ml_anomalies_incident", "incident_id"),
     )
 
@@ -424,6 +432,7 @@ class MLRecommendation(EntityKey, Base):
     __tablename__ = "ml_recommendations"
     __table_args__ = (
         *_key_and_partition("ml_recommendations", "recommendation_date", "recommendation_type"),
+        _newest("ml_recommendations", "recommendation_date"),
         sa.Index("ix_ml_recommendations_case", "case_id"),
         sa.Index("ix_ml_recommendations_status", "config_id", "status"),
     )
@@ -615,3 +624,26 @@ class ApiToken(Base):
     expires_at: Mapped[dt.datetime | None]
     last_used_at: Mapped[dt.datetime | None]
     revoked_at: Mapped[dt.datetime | None]
+
+
+class ApiLaunch(Base):
+    """A run or backfill that a caller of the REST API asked for; the row is there before the run is."""
+
+    __tablename__ = "api_launches"
+    __table_args__ = (
+        sa.UniqueConstraint("caller", "idempotency_key", name="uq_api_launches_key"),
+        sa.Index("ix_api_launches_fingerprint", "fingerprint", "claimed_at"),
+        sa.Index("ix_api_launches_run", "run_id"),
+    )
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    caller: Mapped[str] = mapped_column(sa.String(100))
+    idempotency_key: Mapped[str | None] = mapped_column(sa.String(255))
+    request_hash: Mapped[str] = mapped_column(sa.String(64))
+    fingerprint: Mapped[str] = mapped_column(sa.String(64))
+    config_id: Mapped[int]
+    request: Mapped[dict[str, Any] | None]
+    run_id: Mapped[str | None] = mapped_column(sa.String(64))
+    is_backfill: Mapped[bool] = mapped_column(server_default=sa.false())
+    claimed_at: Mapped[dt.datetime]
+    launched_at: Mapped[dt.datetime | None]
