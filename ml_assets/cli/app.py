@@ -20,6 +20,7 @@ from ml_assets.cli import (
     replay,
     report,
     run,
+    serve,
 )
 from ml_assets.cli.console import group, say
 
@@ -66,7 +67,8 @@ app.command("pacing", short_help="The month to date, where it lands, and the bud
 app.command("replay", short_help="Decide past dates again, under one policy or two.")(replay.replay)
 app.command("notify", short_help="The daily digest, and whether notifications arrive.")(notify.notify)
 app.command("doctor", short_help="Say what is set up, what is missing and what to do.")(doctor.doctor)
-app.command("dev", short_help="Start the Dagster UI and daemon on the same data.")(dev.dev)
+app.command("dev", short_help="Start the Dagster UI, daemon and API on the same data.")(dev.dev)
+app.command("serve", short_help="Serve the REST API.")(serve.serve)
 app.add_typer(ingest.app, name="ingest", short_help="Load figures from a file.")
 app.add_typer(accounts.app, name="accounts", short_help="List, add and change the ad accounts.")
 app.add_typer(

@@ -25,7 +25,7 @@ def dev(
     ] = 8000,
     api: Annotated[bool, typer.Option("--api/--no-api", help="Whether the REST API is started too.")] = True,
 ) -> None:
-    """Start the Dagster UI with its daemon and the REST API, on the data of the other commands. Ctrl-C ends it.
+    """Start the Dagster UI, its daemon and the REST API, on the data of the other commands. Ctrl-C ends it.
 
     Schedules and sensors are off until they are turned on in the UI, unless ML_ASSETS_SCHEDULES_ON is true.
 

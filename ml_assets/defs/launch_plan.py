@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import polars as pl
 
 from ml_assets.defs.backfill import (
     LOOKBACKS,
@@ -100,11 +99,10 @@ def plan_launch(connection: "Connection", instance: dg.DagsterInstance, asked: A
     """
     made = _Made(instance)
     targets = tuple(Stretch(asset, asked.level, asked.start, asked.end) for asset in asked.assets)
-    pulled = _has_sources(connection)
     missing: dict[Place, set[dt.date]] = {}
     for place in all_upstream_of(asked.targets):
-        if place[0] == INSIGHTS and not pulled:
-            continue
+        if place[0] == INSIGHTS:
+            continue  # a source is asked only for days without figures: `_history`
         missing[place] = set(asked.days) - made.dates(place)
     for place, days in _outdated(connection, instance, asked, missing).items():
         missing[place] |= days
@@ -154,12 +152,12 @@ def _outdated(
 
 
 def _history(connection: "Connection", instance: dg.DagsterInstance, asked: Asked) -> list[Stretch]:
-    """Figures of the days that are looked back on, as far as they were never brought."""
+    """Figures that were never brought: those of sources, and of days that are looked back on."""
     back = max(LOOKBACKS[asset] for asset in asked.assets)
     first = max(settings().first_date, asked.start - dt.timedelta(days=back))
     levels = LEVELS if WHOLE_TREE & set(asked.assets) else asked.level.path
     parts = [
-        *missing_insights(connection, instance, first, asked.start),
+        *missing_insights(connection, instance, first, asked.end + dt.timedelta(days=1)),
         *missing_entity_metrics(connection, instance, first, asked.start, levels),
     ]
     return [
@@ -168,7 +166,3 @@ def _history(connection: "Connection", instance: dg.DagsterInstance, asked: Aske
         for asset in part.assets
         for level in part.levels
     ]
-
-
-def _has_sources(connection: "Connection") -> bool:
-    return bool(read_accounts(connection).filter(pl.col("source").is_not_null()).height)
