@@ -79,7 +79,12 @@ class Settings(BaseSettings):
         default=30.0, gt=0.0, description="Hours without a reading after which an account's source is stale."
     )
     dagster_url: str = Field(
-        default="", description="Address of the Dagster UI, for links in notifications; empty: no links."
+        default="",
+        description="Address of the Dagster UI: for links, and for the API to launch runs; empty: no links, "
+        "and runs are launched at http://127.0.0.1:3000.",
+    )
+    api_rate_limit: float = Field(
+        default=250.0, ge=0.0, description="Requests a second that the API takes of a token; 0: no limit."
     )
     forecast_methods: str = Field(
         default="",

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from ml_assets.api import metrics, problems
 from ml_assets.api.context import Context
-from ml_assets.api.routes import classifications, health
+from ml_assets.api.routes import classifications, health, launches, runs
 
 PREFIX = "/api/v1/ml"
 
@@ -19,7 +19,7 @@ time zone, money is in the account's currency, ids are texts, ratios and relativ
 come in pages: take `next_cursor` as it is. Errors are `application/problem+json`.
 """
 
-RESOURCES = (classifications,)
+RESOURCES = (classifications, launches, runs)
 
 
 def create_app(context: Context) -> FastAPI:

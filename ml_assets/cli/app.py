@@ -21,6 +21,7 @@ from ml_assets.cli import (
     report,
     run,
     serve,
+    token,
 )
 from ml_assets.cli.console import group, say
 
@@ -78,4 +79,5 @@ app.add_typer(
     incidents.app, name="incidents", short_help="What is out of the ordinary: list, show, say what it was."
 )
 app.add_typer(policy.app, name="policy", short_help="Show and change the thresholds of the decisions.")
+app.add_typer(token.app, name="token", short_help="Access tokens of the REST API: create, list, revoke.")
 app.add_typer(db.app, name="db", short_help="Create, upgrade and thin the tables.")

@@ -1,6 +1,6 @@
 """Whether the process is alive, and whether it can answer."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
@@ -11,7 +11,7 @@ from ml_assets.storage.schema import require_head
 
 router = APIRouter(tags=["health"])
 
-_NOT_READY = {
+_NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {
         "description": "The database cannot be reached, or is not at the head migration.",
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},

@@ -1,0 +1,181 @@
+"""Who calls: the token, what it may do, for which accounts. `Reader` and `Writer` are what calls ask for."""
+
+import datetime as dt
+import hmac
+import logging
+import math
+import threading
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+import sqlalchemy as sa
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.exc import SQLAlchemyError
+
+from ml_assets.api.context import Context, Shared
+from ml_assets.api.problems import Problem
+from ml_assets.api.rate_limit import RateLimiter
+from ml_assets.storage.tokens import Token, hash_of, list_tokens, touch_tokens
+
+TOKENS_SECONDS = 5.0
+"""How long tokens are kept in memory: one that was revoked works so long at most."""
+
+TOUCH_SECONDS = 60.0
+FAILURES_PER_SECOND = 20.0
+
+THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+ANONYMOUS = "anonymous"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, and what they may."""
+
+    token_id: str | None
+    """None: no token was ever made, and the call comes from this machine."""
+    name: str
+    can_write: bool
+    config_ids: frozenset[int] | None
+    """The accounts they may see; None: all."""
+
+    def may_see(self, config_id: int) -> bool:
+        """Whether an account is among theirs."""
+        return self.config_ids is None or config_id in self.config_ids
+
+
+OPEN = Caller(None, ANONYMOUS, can_write=True, config_ids=None)
+"""Whoever calls on this machine while no token was ever made."""
+
+
+class TokenCache:
+    """The tokens, some seconds old at most, and when they were last used. Safe to share among threads."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._tokens: tuple[Token, ...] = ()
+        self._read_at = -math.inf
+        self._used: dict[str, dt.datetime] = {}
+        self._touched_at = time.monotonic()
+        self.failures = RateLimiter(FAILURES_PER_SECOND, 2 * FAILURES_PER_SECOND)
+
+    def find(self, secret: str) -> Token | None:
+        """The token of a secret, compared in constant time; None for one that is unknown.
+
+        Raises what the database raises where the tokens have to be read: nobody is let in by then, and the
+        next call reads them again.
+        """
+        wanted = hash_of(secret)
+        found = None
+        for token in self.all():
+            if hmac.compare_digest(token.token_hash, wanted):
+                found = token
+        return found
+
+    def all(self) -> tuple[Token, ...]:
+        """All tokens, also those that are no good any more."""
+        if time.monotonic() - self._read_at < TOKENS_SECONDS:
+            return self._tokens
+        with self._lock:
+            if time.monotonic() - self._read_at >= TOKENS_SECONDS:
+                with self._engine.connect() as connection:
+                    self._tokens = tuple(list_tokens(connection))
+                self._read_at = time.monotonic()
+        return self._tokens
+
+    def used(self, token: Token) -> None:
+        """Note that a token was used; it is written once a minute, away from the request."""
+        self._used[token.id] = dt.datetime.now(dt.UTC)
+        if time.monotonic() - self._touched_at < TOUCH_SECONDS:
+            return
+        with self._lock:
+            if time.monotonic() - self._touched_at < TOUCH_SECONDS:
+                return
+            self._touched_at = time.monotonic()
+        threading.Thread(target=self.write_used, daemon=True).start()
+
+    def write_used(self) -> None:
+        """Write when tokens were last used. A database that cannot be reached is tried again next time."""
+        with self._lock:
+            used, self._used = self._used, {}
+        try:
+            with self._engine.begin() as connection:
+                touch_tokens(connection, used)
+        except SQLAlchemyError:
+            _log.warning("When tokens were last used could not be written; it is tried again in a minute.")
+
+
+_bearer = HTTPBearer(
+    auto_error=False,
+    description="A token that `ml-assets token create` made: `Authorization: Bearer mla_...`.",
+)
+
+
+def _caller(
+    request: Request,
+    context: Shared,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Caller:
+    """Who calls. Raises Problem 401 without a token that is good, 403 for a foreign Host, 429."""
+    if credentials is None and "authorization" not in request.headers and _is_open(context):
+        if not _names_this_machine(request.url.hostname):
+            # A web page that had its own name point to this machine would otherwise read everything.
+            raise Problem(403, "Without a token the API answers to the names of this machine alone.")
+        return _limited(context, OPEN)
+    token = None if credentials is None else context.tokens.find(credentials.credentials)
+    if token is None or token.state(dt.datetime.now(dt.UTC)) != "active":
+        raise _refused(request, context, token)
+    context.tokens.used(token)
+    config_ids = None if token.config_ids is None else frozenset(token.config_ids)
+    return _limited(context, Caller(token.id, token.name, token.scope == "write", config_ids))
+
+
+def _writer(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    """Who calls and may change things. Raises Problem 403 for a token that only reads."""
+    if not caller.can_write:
+        raise Problem(
+            403, f"The token {caller.name} only reads; `ml-assets token create NAME --write` makes one."
+        )
+    return caller
+
+
+Reader = Annotated[Caller, Depends(_caller)]
+"""Anybody who is let in."""
+
+Writer = Annotated[Caller, Depends(_writer)]
+"""Who may start runs and say what was done."""
+
+
+def _is_open(context: Context) -> bool:
+    return context.is_open_allowed and not context.tokens.all()
+
+
+def _names_this_machine(host: str | None) -> bool:
+    return (host or "").strip("[]").lower() in THIS_MACHINE
+
+
+def _limited(context: Context, caller: Caller) -> Caller:
+    _require_within(context.limiter, caller.token_id or ANONYMOUS)
+    return caller
+
+
+def _require_within(limiter: RateLimiter, key: str) -> None:
+    seconds = limiter.check(key)
+    if seconds is not None:
+        wait = max(1, math.ceil(seconds))
+        raise Problem(429, f"Too many requests; try again in {wait} s.", {"Retry-After": str(wait)})
+
+
+def _refused(request: Request, context: Context, token: Token | None) -> Problem:
+    """401; or 429 where an address has failed too often, so that guessing is slow."""
+    _require_within(context.tokens.failures, request.client.host if request.client else "")
+    said = "A token is needed: `Authorization: Bearer mla_...`; `ml-assets token create NAME` makes one."
+    if token is not None:
+        said = f"The token {token.name} is {token.state(dt.datetime.now(dt.UTC))}."
+    elif "authorization" in request.headers:
+        said = "This token is not known."
+    return Problem(401, said, {"WWW-Authenticate": "Bearer"})
