@@ -8,6 +8,7 @@ MEASUREMENTS = {
     "writes": "partition writes against COPY and executemany",
     "backfill": "a backfill of the demo account, and how it grows",
     "ui_backfill": "a backfill from the UI through the daemon: runs, order, minutes",
+    "api": "lists of the REST API at 200 requests a second, psycopg alone beside them",
     "scaling": "features and tiers at 1x, 10x and 100x the demo account",
     "estimate": "coverage and calibration on accounts with known truth",
     "decisions": "error rates of the decisions on accounts with known truth, naive rules beside them",

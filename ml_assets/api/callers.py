@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 
 from ml_assets.api.context import Context, Shared
 from ml_assets.api.problems import Problem
@@ -76,12 +77,17 @@ class TokenCache:
                 found = token
         return found
 
+    @property
+    def is_old(self) -> bool:
+        """Whether the next look reads the database."""
+        return time.monotonic() - self._read_at >= TOKENS_SECONDS
+
     def all(self) -> tuple[Token, ...]:
         """All tokens, also those that are no good any more."""
-        if time.monotonic() - self._read_at < TOKENS_SECONDS:
+        if not self.is_old:
             return self._tokens
         with self._lock:
-            if time.monotonic() - self._read_at >= TOKENS_SECONDS:
+            if self.is_old:
                 with self._engine.connect() as connection:
                     self._tokens = tuple(list_tokens(connection))
                 self._read_at = time.monotonic()
@@ -115,12 +121,17 @@ _bearer = HTTPBearer(
 )
 
 
-def _caller(
+async def _caller(
     request: Request,
     context: Shared,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Caller:
-    """Who calls. Raises Problem 401 without a token that is good, 403 for a foreign Host, 429."""
+    """Who calls. Raises Problem 401 without a token that is good, 403 for a foreign Host, 429.
+
+    Without waiting, but where the tokens are read anew: a thread for each call would cost more than it.
+    """
+    if context.tokens.is_old:
+        await run_in_threadpool(context.tokens.all)
     if credentials is None and "authorization" not in request.headers and _is_open(context):
         if not _names_this_machine(request.url.hostname):
             # A web page that had its own name point to this machine would otherwise read everything.
@@ -134,7 +145,7 @@ def _caller(
     return _limited(context, Caller(token.id, token.name, token.scope == "write", config_ids))
 
 
-def _writer(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+async def _writer(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     """Who calls and may change things. Raises Problem 403 for a token that only reads."""
     if not caller.can_write:
         raise Problem(

@@ -62,10 +62,16 @@ class Context:
     """Whether requests without a token are let in while no token was ever made."""
     launcher: "Launcher | None" = None
     """None: this process launches nothing."""
+    reading: sa.Engine = field(init=False)
+    """The same database for answers of one query, which need no transaction around them."""
     _accounts: Kept[pl.DataFrame] = field(init=False)
     _readings: Kept[dict[int, dt.datetime]] = field(init=False)
 
     def __post_init__(self) -> None:
+        is_postgres = self.engine.dialect.name == "postgresql"
+        self.reading = (
+            self.engine.execution_options(isolation_level="AUTOCOMMIT") if is_postgres else self.engine
+        )
         self._accounts = Kept(self._read_accounts, ACCOUNTS_SECONDS)
         self._readings = Kept(self._read_readings, READINGS_SECONDS)
 
@@ -91,7 +97,7 @@ class Context:
             return newest_readings(connection)
 
 
-def context_of(request: Request) -> Context:
+async def context_of(request: Request) -> Context:
     """The context of the app that serves the request."""
     context: Any = request.app.state.context
     return context

@@ -8,6 +8,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -97,8 +98,11 @@ def _selected(
     select: Mapping[str, Any],
 ) -> sa.Select[Any]:
     """The statement of `fetch`, its columns cast for transport."""
+    dialect = connection.dialect.name
     cast = [
-        _projected(connection.dialect.name, column, dtype).label(name)
+        _labelled_column(dialect, column, dtype, name)
+        if isinstance(column, sa.Column)
+        else _projected(dialect, column, dtype).label(name)
         for column, (name, dtype) in zip(columns, schema.items(), strict=True)
     ]
     statement = sa.select(*cast)
@@ -123,6 +127,12 @@ def fetch_statement(connection: sa.Connection, statement: sa.Select[Any], schema
     else:
         raw = _rows_out(connection, statement, schema)
     return raw.select(_parsed(raw, name, dtype) for name, dtype in schema.items())
+
+
+@lru_cache(maxsize=4096)
+def _labelled_column(dialect: str, column: sa.Column[Any], dtype: pl.DataType, name: str) -> sa.Label[Any]:
+    """As `_projected`; columns of tables are few and for ever, and small queries feel the making of these."""
+    return _projected(dialect, column, dtype).label(name)
 
 
 def _projected(dialect: str, column: sa.ColumnElement[Any], dtype: pl.DataType) -> sa.ColumnElement[Any]:

@@ -44,7 +44,7 @@ def read_entity_page(
     source: sa.FromClause = table
     if days is None:
         source, newest = newest_of(model, config_ids, entity_type.value)
-        conditions.append(newest)
+        conditions += newest
     else:
         conditions.append(table.c.config_id.in_(list(config_ids)))
         first, last = days

@@ -7,6 +7,7 @@ neither repeats a row nor skips one. Which columns and conditions there are is s
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -89,11 +90,18 @@ def read_page(
 
 def newest_of(
     model: type[Any], config_ids: Sequence[int], entity_type: str
-) -> tuple[sa.FromClause, Condition]:
-    """The rows of a table on each account's newest date at a level: what to select from, and a condition.
+) -> tuple[sa.FromClause, list[Condition]]:
+    """The rows of a table on each account's newest date at a level: what to select from, and conditions.
 
     As many look-ups in an index as there are accounts.
     """
+    source, is_newest = _newest(model, entity_type)
+    return source, [table_of(AdsAccount).c.config_id.in_(list(config_ids)), is_newest]
+
+
+@lru_cache
+def _newest(model: type[Any], entity_type: str) -> tuple[sa.FromClause, Condition]:
+    """The join and the condition of `newest_of`, which are the same for every call."""
     table, account = table_of(model), table_of(AdsAccount)
     other = table.alias("newest")
     date = date_column(table)
@@ -103,10 +111,7 @@ def newest_of(
         .correlate(account)
         .scalar_subquery()
     )
-    source = account.join(
-        table, (table.c.config_id == account.c.config_id) & (table.c.entity_type == entity_type)
-    )
-    return source, (account.c.config_id.in_(list(config_ids))) & (date == newest)
+    return account.join(table, table.c.config_id == account.c.config_id), date == newest
 
 
 def _after(order: Sequence[Sort], after: Sequence[str | None]) -> list[Condition]:
