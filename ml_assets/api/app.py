@@ -1,12 +1,15 @@
 """The app, assembled: its calls, its errors, its description."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
+import anyio.to_thread
 from fastapi import FastAPI
 
 from ml_assets.api import metrics, problems
-from ml_assets.api.context import Context
+from ml_assets.api.context import THREADS, Context
 from ml_assets.api.routes import classifications, health, launches, runs
 
 PREFIX = "/api/v1/ml"
@@ -32,6 +35,7 @@ def create_app(context: Context) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         generate_unique_id_function=lambda route: route.name,
         redoc_url=None,
+        lifespan=_few_threads,
     )
     app.state.context = context
     problems.install(app)
@@ -41,6 +45,13 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(health.router)
     app.openapi = lambda: _described(app)
     return app
+
+
+@asynccontextmanager
+async def _few_threads(_: FastAPI) -> AsyncIterator[None]:
+    """Answer lists in few threads; what waits for long brings a limit of its own."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    yield
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 import polars as pl
 import sqlalchemy as sa
 from fastapi import Depends, Request
+from sqlalchemy.exc import DBAPIError
 
 from ml_assets.settings import settings
+from ml_assets.storage.engine import create_engine
 from ml_assets.storage.readings import newest_readings
 from ml_assets.storage.reads import read_accounts
 
@@ -24,6 +26,11 @@ T = TypeVar("T")
 
 ACCOUNTS_SECONDS = 5.0
 READINGS_SECONDS = 10.0
+
+THREADS = 8
+"""Lists that are read at the same time; more of them only wait for each other (Python runs one at a time)."""
+
+CONNECTIONS = THREADS + 2
 
 BURST_SECONDS = 2.0
 """How much of the rate limit may be used at once."""
@@ -68,12 +75,29 @@ class Context:
     _readings: Kept[dict[int, dt.datetime]] = field(init=False)
 
     def __post_init__(self) -> None:
-        is_postgres = self.engine.dialect.name == "postgresql"
-        self.reading = (
-            self.engine.execution_options(isolation_level="AUTOCOMMIT") if is_postgres else self.engine
-        )
+        self.reading = self.engine
+        if self.engine.dialect.name == "postgresql":
+            url = self.engine.url.render_as_string(hide_password=False)
+            quick = create_engine(url, connections=CONNECTIONS)
+            self.reading = quick.execution_options(isolation_level="AUTOCOMMIT")
         self._accounts = Kept(self._read_accounts, ACCOUNTS_SECONDS)
         self._readings = Kept(self._read_readings, READINGS_SECONDS)
+
+    def close(self) -> None:
+        """Close what the context opened; the engine it was given stays open."""
+        if self.reading is not self.engine:
+            self.reading.dispose()
+
+    def read(self, query: Callable[[sa.Connection], T]) -> T:
+        """What a query finds. One that meets a connection that died (the database began anew) is repeated."""
+        try:
+            with self.reading.connect() as connection:
+                return query(connection)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        with self.reading.connect() as connection:
+            return query(connection)
 
     def accounts(self) -> pl.DataFrame:
         """All accounts (ACCOUNTS), inactive ones too, some seconds old at most."""
@@ -89,12 +113,10 @@ class Context:
         return max(found, default=None)
 
     def _read_accounts(self) -> pl.DataFrame:
-        with self.engine.connect() as connection:
-            return read_accounts(connection, active_only=False)
+        return self.read(lambda connection: read_accounts(connection, active_only=False))
 
     def _read_readings(self) -> dict[int, dt.datetime]:
-        with self.engine.connect() as connection:
-            return newest_readings(connection)
+        return self.read(newest_readings)
 
 
 async def context_of(request: Request) -> Context:

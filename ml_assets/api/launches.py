@@ -4,17 +4,19 @@ import asyncio
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+import anyio
+import anyio.to_thread
 import orjson
 import polars as pl
 from fastapi import Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from starlette.concurrency import run_in_threadpool
 
 from ml_assets.api.answers import json_answer
 from ml_assets.api.callers import Caller
@@ -29,11 +31,14 @@ from ml_assets.storage.launches import Wanted, claim, read_launch, store_launche
 if TYPE_CHECKING:
     from ml_assets.defs.launching import Launcher
 
+T = TypeVar("T")
+
 ANONYMOUS = "anonymous"
 MOST_DAYS = 366
 MOST_ENTITIES = 1000
 MOST_WAIT_SECONDS = 300
 LOOK_SECONDS = 0.5
+LAUNCH_THREADS = 16
 LAUNCHED_WITHIN_SECONDS = 45.0
 
 Wait = Annotated[
@@ -107,11 +112,11 @@ async def launch(
     launcher = context.launcher
     if launcher is None:
         raise Problem(503, "This server launches nothing.")
-    run_id = await run_in_threadpool(_launched, context, launcher, caller, target, body, key, settings or {})
+    run_id = await _in_thread(lambda: _launched(context, launcher, caller, target, body, key, settings or {}))
     results = f"{request.url.path.rsplit('/', 2)[0]}/{target.path}?{urlencode(_list_query(context, body))}"
     until = time.monotonic() + wait
     while True:
-        state = await run_in_threadpool(launcher.state, run_id)
+        state = await _in_thread(lambda: launcher.state(run_id))
         if state is None:
             raise Problem(503, f"Dagster does not know the run {run_id} it has just launched; see its log.")
         left = until - time.monotonic()
@@ -121,10 +126,20 @@ async def launch(
     document = {
         **run_document(state),
         "results_url": results,
-        "data_as_of": await run_in_threadpool(context.data_as_of, {body.config_id}),
+        "data_as_of": await _in_thread(lambda: context.data_as_of({body.config_id})),
     }
     location = f"{request.url.path.rsplit('/', 2)[0]}/runs/{run_id}"
     return json_answer(document, 200 if wait and state.is_done else 202, {"Location": location})
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """`work` in a thread that is none of those that answer lists: it may wait for Dagster."""
+    return await anyio.to_thread.run_sync(work, limiter=_threads())
+
+
+@lru_cache(maxsize=1)
+def _threads() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(LAUNCH_THREADS)
 
 
 def _launched(

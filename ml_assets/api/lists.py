@@ -40,10 +40,10 @@ def answer_page(
     config_ids = visible_accounts(context, caller, query.config_id)
     filters = {"list": type(query).__name__, **query.filters()}
     after = None if query.cursor is None else read_cursor(query.cursor, filters, size)
-    with context.reading.connect() as connection:
-        page = read(connection, config_ids, after)
-        if not page.rows and isinstance(query, OfEntities) and query.entity_id is not None:
-            require_entity(connection, config_ids, query.level, query.entity_id)
+    page = context.read(lambda connection: read(connection, config_ids, after))
+    if not page.rows and isinstance(query, OfEntities) and query.entity_id is not None:
+        level, entity_id = query.level, query.entity_id
+        context.read(lambda connection: require_entity(connection, config_ids, level, entity_id))
     for row in page.rows:
         for name in documents:
             row[name] = stored_json(row[name])

@@ -69,7 +69,10 @@ def serve(
         )
         if with_parent:
             _end_with(with_parent, server)
-        server.run()
+        try:
+            server.run()
+        finally:
+            context.close()
     if not server.started:
         raise typer.Exit(1)
 

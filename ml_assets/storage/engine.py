@@ -41,8 +41,11 @@ def normalise_url(url: str) -> sa.URL:
     raise UsageError(f"{backend} is not supported; use a SQLite or a PostgreSQL database")
 
 
-def create_engine(url: str | None = None) -> sa.Engine:
+def create_engine(url: str | None = None, *, connections: int | None = None) -> sa.Engine:
     """An engine on `url`, by default the database of the settings.
+
+    `connections` is for servers with many small queries (PostgreSQL): so many are kept, and none is asked
+    whether it still lives before each use. Who reads through them tries once more where one had died.
 
     SQLite: the folder is made, the file runs in WAL mode with foreign keys on, and transactions that
     write take the write lock at their first change, so that two runs queue instead of failing with
@@ -51,6 +54,8 @@ def create_engine(url: str | None = None) -> sa.Engine:
     """
     parsed = normalise_url(url or settings().url)
     if parsed.get_backend_name() == "postgresql":
+        if connections is not None:
+            return sa.create_engine(parsed, pool_size=connections, max_overflow=0)
         return sa.create_engine(parsed, pool_pre_ping=True)
     if parsed.database and parsed.database != ":memory:" and not parsed.query.get("uri"):
         Path(parsed.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
