@@ -34,11 +34,12 @@ from benchmarks.ui_backfill import databases
 from ml_assets.entities import EntityType
 from ml_assets.settings import child_environment
 from ml_assets.sources.protocol import AccountInfo
+from ml_assets.storage import lists
 from ml_assets.storage.accounts import add_account
 from ml_assets.storage.bulk import insert_frame
 from ml_assets.storage.engine import create_engine
-from ml_assets.storage.entity_pages import read_entity_page
 from ml_assets.storage.keys import row_ids, table_of
+from ml_assets.storage.pages import read_page
 from ml_assets.storage.schema import upgrade
 from ml_assets.storage.tables import MLAnomaly, MLClassification, MLRecommendation
 from ml_assets.storage.tokens import create_token
@@ -47,7 +48,14 @@ ACCOUNTS = 20
 ENTITIES = {EntityType.CAMPAIGN: 18, EntityType.ADSET: 91, EntityType.AD: 278}
 LAST_DAY = dt.date(2026, 2, 28)
 ROWS_OF_A_PAGE = 50
-WORKERS = 20
+GENERATORS, WORKERS = 10, 2
+"""Workers of one generator ask in step; several generators, begun one after the other, do not."""
+
+LISTS = {
+    "classifications": lists.CLASSIFICATIONS,
+    "recommendations": lists.RECOMMENDATIONS,
+    "anomalies": lists.ANOMALIES,
+}
 PAGES = {"classifications": MLClassification, "recommendations": MLRecommendation, "anomalies": MLAnomaly}
 
 REASONING = json.dumps(
@@ -184,15 +192,28 @@ def served(url: str, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes
 
 
 def load(address: str, path: str, secret: str, per_second: int, seconds: int) -> list[float]:
-    """Seconds of each answer at a steady rate; it fails where one is not 200."""
+    """Seconds of each answer at a steady rate; it fails where one is not 200.
+
+    Up to GENERATORS x WORKERS requests are under way at the same time.
+    """
     program = shutil.which("hey")
     assert program is not None, "install the load generator `hey` (Debian: apt install hey)"
     command = [
-        program, "-z", f"{seconds}s", "-c", str(WORKERS), "-q", str(per_second / WORKERS), "-o", "csv",
+        program, "-z", f"{seconds}s", "-c", str(WORKERS), "-q", str(per_second / GENERATORS / WORKERS),
+        "-o", "csv",
         "-H", f"Authorization: Bearer {secret}", f"{address}/api/v1/ml/{path}",
     ]  # fmt: skip
-    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    started: list[subprocess.Popen[str]] = []
+    for _ in range(GENERATORS):
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))  # noqa: S603
+        time.sleep(WORKERS / per_second * 1.03)
+    texts: list[str] = []
+    readers = [threading.Thread(target=lambda one=one: texts.append(one.communicate()[0])) for one in started]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    rows = [row for text in texts for row in csv.DictReader(io.StringIO(text))]
     wrong = [row["status-code"] for row in rows if row["status-code"] != "200"]
     assert not wrong, f"{len(wrong)} answers were not 200; the first was {wrong[0]}"
     return [float(row["response-time"]) for row in rows]
@@ -207,9 +228,9 @@ def alone(engine: sa.Engine, name: str, times: int = 400) -> list[float]:
 
     sa.event.listen(engine, "before_cursor_execute", note)
     with engine.connect() as connection:
-        read_entity_page(
-            connection, PAGES[name], EntityType.CAMPAIGN, range(1, ACCOUNTS + 1), None, limit=ROWS_OF_A_PAGE
-        )
+        asked_for = {"level": "campaign", "now": dt.datetime.now(dt.UTC), "blocked": False}
+        ids = range(1, ACCOUNTS + 1)
+        read_page(connection, LISTS[name], ids, asked_for, days=None, limit=ROWS_OF_A_PAGE)
     sa.event.remove(engine, "before_cursor_execute", note)
     statement, parameters = asked[-1]
     found: list[float] = []

@@ -50,7 +50,7 @@ NEWEST = {
 def upgrade() -> None:
     bring_back(op.get_bind(), LAUNCHES)
     for table, date in NEWEST.items():
-        op.create_index(f"ix_{table}_newest", table, ["config_id", "entity_type", date])
+        op.create_index(f"ix_{table}_newest", table, ["config_id", "entity_type", date, "entity_id"])
 
 
 def downgrade() -> None:

@@ -10,7 +10,18 @@ from fastapi import FastAPI
 
 from ml_assets.api import metrics, problems
 from ml_assets.api.context import THREADS, Context
-from ml_assets.api.routes import classifications, health, launches, runs
+from ml_assets.api.routes import (
+    accounts,
+    anomalies,
+    classifications,
+    entities,
+    features,
+    forecasts,
+    health,
+    launches,
+    recommendations,
+    runs,
+)
 
 PREFIX = "/api/v1/ml"
 
@@ -22,7 +33,17 @@ time zone, money is in the account's currency, ids are texts, ratios and relativ
 come in pages: take `next_cursor` as it is. Errors are `application/problem+json`.
 """
 
-RESOURCES = (classifications, launches, runs)
+RESOURCES = (
+    classifications,
+    anomalies,
+    recommendations,
+    forecasts,
+    launches,
+    features,
+    entities,
+    accounts,
+    runs,
+)
 
 
 def create_app(context: Context) -> FastAPI:

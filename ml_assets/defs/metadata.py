@@ -13,7 +13,7 @@ import dagster as dg
 import polars as pl
 import polars.selectors as cs
 
-from ml_assets.defs.column_docs import column_schema
+from ml_assets.defs.column_schema import column_schema
 from ml_assets.defs.keys import RunKeys, partition_key
 from ml_assets.defs.scope import RESTRICTED_TAG, Scope
 from ml_assets.frames import Schema

@@ -8,7 +8,6 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -71,38 +70,10 @@ def fetch(
 ) -> pl.DataFrame:
     """Rows of ``SELECT columns`` in `schema`, which names and types the columns in their order.
 
-    `select` holds `where` (conditions), `source` (FROM) and `order_by`, `distinct_on`, `group_by`, `limit`.
+    `select` holds `where` (conditions), `source` (FROM) and `order_by`, `distinct_on`.
     """
-    return fetch_statement(connection, _selected(connection, columns, schema, select), schema)
-
-
-def fetch_rows(
-    connection: sa.Connection,
-    columns: Sequence[sa.ColumnElement[Any]],
-    schema: Schema,
-    **select: Any,  # noqa: ANN401
-) -> list[dict[str, Any]]:
-    """As `fetch`, for few rows: plain dicts, quicker than a frame of them. Times are in UTC."""
-    statement = _selected(connection, columns, schema, select)
-    if connection.dialect.name != "postgresql":
-        return fetch_statement(connection, statement, schema).to_dicts()
-    # Prepared by the driver, which COPY is not; times come without a zone and are given theirs by who writes.
-    names = list(schema)
-    return [dict(zip(names, row, strict=True)) for row in connection.execute(statement)]
-
-
-def _selected(
-    connection: sa.Connection,
-    columns: Sequence[sa.ColumnElement[Any]],
-    schema: Schema,
-    select: Mapping[str, Any],
-) -> sa.Select[Any]:
-    """The statement of `fetch`, its columns cast for transport."""
-    dialect = connection.dialect.name
     cast = [
-        _labelled_column(dialect, column, dtype, name)
-        if isinstance(column, sa.Column)
-        else _projected(dialect, column, dtype).label(name)
+        projected(connection.dialect.name, column, dtype).label(name)
         for column, (name, dtype) in zip(columns, schema.items(), strict=True)
     ]
     statement = sa.select(*cast)
@@ -115,9 +86,7 @@ def _selected(
         statement = statement.ext(distinct_on(*select["distinct_on"]))
     if "order_by" in select:
         statement = statement.order_by(*select["order_by"])
-    if "limit" in select:
-        statement = statement.limit(select["limit"])
-    return statement
+    return fetch_statement(connection, statement, schema)
 
 
 def fetch_statement(connection: sa.Connection, statement: sa.Select[Any], schema: Schema) -> pl.DataFrame:
@@ -129,13 +98,7 @@ def fetch_statement(connection: sa.Connection, statement: sa.Select[Any], schema
     return raw.select(_parsed(raw, name, dtype) for name, dtype in schema.items())
 
 
-@lru_cache(maxsize=4096)
-def _labelled_column(dialect: str, column: sa.Column[Any], dtype: pl.DataType, name: str) -> sa.Label[Any]:
-    """As `_projected`; columns of tables are few and for ever, and small queries feel the making of these."""
-    return _projected(dialect, column, dtype).label(name)
-
-
-def _projected(dialect: str, column: sa.ColumnElement[Any], dtype: pl.DataType) -> sa.ColumnElement[Any]:
+def projected(dialect: str, column: sa.ColumnElement[Any], dtype: pl.DataType) -> sa.ColumnElement[Any]:
     """`column` in a form that the transport carries without loss, whatever a user's loader put there."""
     if dialect == "postgresql":
         if dtype == UTC:

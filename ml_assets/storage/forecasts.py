@@ -6,6 +6,7 @@ How forecasts are made is said elsewhere, how their days get what they really we
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -216,3 +217,16 @@ def _of_levels(entity_types: Iterable[EntityType], config_ids: Sequence[int]) ->
 
 def _of_metrics(metrics: Sequence[str] | None) -> list[Condition]:
     return [] if metrics is None else [TABLE.c.target_metric.in_(list(metrics))]
+
+
+def read_points_of(connection: sa.Connection, forecast_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The days of forecasts by id, the first day first: forecast_id, target_date, values and intervals."""
+    if not forecast_ids:
+        return []
+    columns = [column for column in POINTS.c if not column.name.startswith("inside_")]
+    query = (
+        sa.select(*columns)
+        .where(has_ids(connection, POINTS.c.forecast_id, forecast_ids))
+        .order_by(POINTS.c.forecast_id, POINTS.c.target_date)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,29 +1,37 @@
 """Pages of a table, for readers who take a list piece by piece: one indexed query each, in a stable order.
 
 A page begins after the place where the one before ended, not at a number of rows: what is written meanwhile
-neither repeats a row nor skips one. Which columns and conditions there are is said by the callers.
+neither repeats a row nor skips one. Statements are built once for each shape of a list; what a caller asks
+for is bound to them. Which lists there are is said in `ml_assets.storage.lists`.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from ml_assets.errors import UsageError
 from ml_assets.frames import Schema
-from ml_assets.storage.bulk import fetch_rows
-from ml_assets.storage.keys import date_column, table_of
+from ml_assets.storage.bulk import fetch_statement, projected
+from ml_assets.storage.keys import table_of
 from ml_assets.storage.reads import Condition
 from ml_assets.storage.tables import AdsAccount
+
+Span = Literal["newest", "from", "to", "between", "all"]
+"""Which days: each account's newest, from a day on, up to one, between two, all there are."""
+
+Days = tuple[dt.date | None, dt.date | None]
 
 
 @dataclass(frozen=True)
 class Sort:
-    """One step of the order of a list: an expression that is never null."""
+    """One step of the order of a list: an expression that is never null, with its type."""
 
     expression: sa.ColumnElement[Any]
     is_descending: bool = False
@@ -33,14 +41,55 @@ class Sort:
         """For ORDER BY."""
         return self.expression.desc() if self.is_descending else self.expression.asc()
 
-    def parsed(self, text: str) -> Any:  # noqa: ANN401 - of the type of the expression
-        """A value of it, from the text in a cursor. Raises ValueError for another text."""
+    @property
+    def kind(self) -> pl.DataType:
+        """What a value of it is."""
         kind = self.expression.type
         if isinstance(kind, sa.Date):
-            return dt.date.fromisoformat(text)
+            return pl.Date()
         if isinstance(kind, sa.Integer):
-            return int(text)
-        return float(text) if isinstance(kind, sa.Float) else text
+            return pl.Int64()
+        return pl.Float64() if isinstance(kind, sa.Float) else pl.String()
+
+    def parsed(self, text: str) -> Any:  # noqa: ANN401 - of the type of the expression
+        """A value of it, from the text in a cursor. Raises ValueError for another text."""
+        if self.kind == pl.Date():
+            return dt.date.fromisoformat(text)
+        if self.kind == pl.Int64():
+            number = int(text)
+            if abs(number) >= 1 << 63:
+                raise ValueError("too large")
+            return number
+        if "\x00" in text:
+            raise ValueError("no text")
+        return float(text) if self.kind == pl.Float64() else text
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """A list that can be asked for: of what, in which order, by what it can be chosen."""
+
+    name: str
+    columns: Mapping[str, tuple[sa.ColumnElement[Any], pl.DataType]]
+    source: sa.FromClause
+    account: sa.ColumnElement[int]
+    """Whose config_id is among the accounts that are shown."""
+    order: tuple[Sort, ...]
+    """Unique, so its last step is a key."""
+    filters: Mapping[str, Callable[[], Condition]]
+    """Name -> a condition on the bound parameter of that name; used where the name is given a value."""
+    key: sa.Column[Any] | None = None
+    """Its primary key, where that is one column."""
+    always: tuple[Condition, ...] = ()
+    """What holds for every row of it."""
+    date: sa.ColumnElement[dt.date] | None = None
+    level: sa.ColumnElement[str] | None = None
+    """Needed, with `date`, for the newest day of each account."""
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """Columns of JSON, which come as text."""
+        return tuple(name for name, (column, _) in self.columns.items() if isinstance(column.type, sa.JSON))
 
 
 @dataclass(frozen=True)
@@ -52,76 +101,175 @@ class Page:
     """None: this is the last page."""
 
 
+def span_of(days: Days | None) -> Span:
+    """Which days are meant; `days` None: each account's newest."""
+    if days is None:
+        return "newest"
+    first, last = days
+    if first is not None and last is not None:
+        return "between"
+    if first is None and last is None:
+        return "all"
+    return "to" if first is None else "from"
+
+
 def read_page(
     connection: sa.Connection,
-    columns: Sequence[sa.ColumnElement[Any]],
-    schema: Schema,
+    listing: Listing,
+    config_ids: Sequence[int],
+    asked: Mapping[str, Any],
     *,
-    source: sa.FromClause,
-    where: Sequence[Condition],
-    order: Sequence[Sort],
-    after: Sequence[str | None] | None,
+    days: Days | None = (None, None),
+    after: Sequence[str | None] | None = None,
     limit: int,
 ) -> Page:
-    """The first `limit` rows of `source` in `order` that meet `where`, after the place `after`.
+    """The first `limit` rows of a list after the place `after`, of these accounts.
 
-    `schema` names and types `columns`. `order` has to be unique, so its last step is a key. Raises UsageError
-    for a place that is none of this order.
+    `asked` gives values to filters (None: any), and to what the columns themselves are bound to. `days` are
+    the first and last day (None: open); None: the newest of each account. Raises UsageError for a place that
+    is none of this list.
     """
-    conditions = list(where)
+    dialect = connection.dialect.name
+    given = {name: value for name, value in asked.items() if value is not None}
+    span = span_of(days)
+    values: dict[str, Any] = {**given, "row_limit": limit + 1, "config_ids": list(config_ids)}
+    if days is not None:
+        first, last = days
+        if first is not None:
+            values["first_day"] = first
+        if last is not None:
+            values["next_day"] = last + dt.timedelta(days=1)
     if after is not None:
-        conditions += _after(order, after)
-    places = [step.expression for step in order]
-    names = [f"place_{number}" for number in range(len(order))]
-    kinds: Schema = {**schema, **{name: _kind(step) for name, step in zip(names, order, strict=True)}}
-    rows = fetch_rows(
-        connection,
-        [*columns, *places],
-        kinds,
-        source=source,
-        where=conditions,
-        order_by=[step.ordered for step in order],
-        limit=limit + 1,
+        values |= _place(listing, after)
+    is_one = len(config_ids) == 1
+    if is_one:
+        values["config_id"] = values.pop("config_ids")[0]
+    shape = (
+        listing,
+        dialect,
+        is_one,
+        tuple(sorted(given.keys() & listing.filters.keys())),
+        span,
+        after is not None,
     )
-    found = [tuple(row.pop(name) for name in names) for row in rows]
-    has_more = len(rows) > limit
-    return Page(rows[:limit], found[limit - 1] if has_more else None)
+    if dialect == "postgresql":
+        rows = _quick_rows(connection, shape, values)
+    else:
+        if not is_one:
+            values["config_ids"] = json.dumps(values["config_ids"])
+        schema = _schema(listing)
+        rows = fetch_statement(connection, _statement(*shape).params(**values), schema).to_dicts()
+    places = [f"place_{number}" for number in range(len(listing.order))]
+    found = [tuple([row.pop(name) for name in places]) for row in rows]
+    return Page(rows[:limit], found[limit - 1] if len(rows) > limit else None)
 
 
-def newest_of(
-    model: type[Any], config_ids: Sequence[int], entity_type: str
-) -> tuple[sa.FromClause, list[Condition]]:
-    """The rows of a table on each account's newest date at a level: what to select from, and conditions.
+def _quick_rows(
+    connection: sa.Connection, shape: tuple[Any, ...], values: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Rows of a statement that is text already, as the driver gives them; times are UTC, without a zone."""
+    text, fixed = _text(*shape)
+    result = connection.exec_driver_sql(text, {**fixed, **values})
+    rows = [] if result.cursor is None else result.cursor.fetchall()
+    result.close()
+    names = _names(shape[0])
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
-    As many look-ups in an index as there are accounts.
+
+@lru_cache(maxsize=1024)
+def _text(*shape: Any) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - as `_statement`
+    """A statement as PostgreSQL's driver takes it, and the parameters that are the same at every call."""
+    compiled = _statement(*shape).compile(dialect=postgresql.psycopg.dialect())
+    return str(compiled), {name: value for name, value in compiled.params.items() if value is not None}
+
+
+@lru_cache(maxsize=1024)
+def _statement(
+    listing: Listing, dialect: str, is_one: bool, given: tuple[str, ...], span: Span, is_after: bool
+) -> sa.Select[Any]:
+    """The statement of a shape of a list; what differs from call to call is bound by name.
+
+    The keys of the page are found first, and only their rows are read whole. `is_one`: of one account, which
+    spares PostgreSQL the sorting.
     """
-    source, is_newest = _newest(model, entity_type)
-    return source, [table_of(AdsAccount).c.config_id.in_(list(config_ids)), is_newest]
+    columns = [
+        projected(dialect, column, dtype).label(name) for name, (column, dtype) in listing.columns.items()
+    ]
+    places = [
+        projected(dialect, step.expression, step.kind).label(f"place_{number}")
+        for number, step in enumerate(listing.order)
+    ]
+    conditions = [*listing.always, *(listing.filters[name]() for name in given)]
+    source = listing.source
+    account: sa.ColumnElement[int] = listing.account
+    if span == "newest" and not is_one:
+        accounts = table_of(AdsAccount)
+        source = accounts.join(source, listing.account == accounts.c.config_id)
+        account = accounts.c.config_id
+    asked = sa.bindparam("config_id", type_=sa.BigInteger)
+    conditions.append(account == asked if is_one else _among(dialect, account))
+    if span == "newest":
+        conditions.append(_is_newest(listing, asked if is_one else account))
+    if listing.date is not None and span in {"from", "between"}:
+        conditions.append(listing.date >= sa.bindparam("first_day", type_=sa.Date))
+    if listing.date is not None and span in {"to", "between"}:
+        # Below the next day, not up to the last: a loader may have written midnight into the day.
+        conditions.append(listing.date < sa.bindparam("next_day", type_=sa.Date))
+    if is_after:
+        conditions += _after(listing.order)
+    found = (
+        sa.select(*([listing.key] if listing.key is not None else columns), *places)
+        .select_from(source)
+        .where(*conditions)
+        .order_by(*(step.ordered for step in listing.order))
+        .limit(sa.bindparam("row_limit", type_=sa.Integer))
+    )
+    if listing.key is None:
+        return found
+    keys = found.subquery("page")
+    ordered = [
+        keys.c[f"place_{number}"].desc() if step.is_descending else keys.c[f"place_{number}"].asc()
+        for number, step in enumerate(listing.order)
+    ]
+    return (
+        sa.select(*columns, *(keys.c[f"place_{number}"] for number in range(len(listing.order))))
+        .select_from(listing.source.join(keys, keys.c[listing.key.name] == listing.key))
+        .order_by(*ordered)
+    )
 
 
-@lru_cache
-def _newest(model: type[Any], entity_type: str) -> tuple[sa.FromClause, Condition]:
-    """The join and the condition of `newest_of`, which are the same for every call."""
-    table, account = table_of(model), table_of(AdsAccount)
+def _among(dialect: str, config_id: sa.ColumnElement[int]) -> Condition:
+    """The account is one of the bound ones: a list of them on PostgreSQL, JSON text on SQLite."""
+    if dialect == "postgresql":
+        ids = sa.bindparam("config_ids", type_=postgresql.ARRAY(sa.BigInteger))
+        return config_id == sa.any_(ids)
+    items = sa.func.json_each(sa.bindparam("config_ids", type_=sa.Text)).table_valued("value")
+    return config_id.in_(sa.select(items.c.value))
+
+
+def _is_newest(listing: Listing, account: sa.ColumnElement[int]) -> Condition:
+    """The row is of the newest day of its account and level: one look-up in an index for each account."""
+    if listing.date is None or listing.level is None:
+        raise ValueError(f"{listing.name} has no days")
+    table = listing.date.table  # type: ignore[attr-defined] - a column of one
     other = table.alias("newest")
-    date = date_column(table)
     newest = (
-        sa.select(sa.func.max(other.c[date.name]))
-        .where(other.c.config_id == account.c.config_id, other.c.entity_type == entity_type)
-        .correlate(account)
+        sa.select(sa.func.max(other.c[listing.date.name]))
+        .where(
+            other.c.config_id == account,
+            other.c[listing.level.name] == sa.bindparam("level", type_=sa.String),
+        )
+        .correlate(None if isinstance(account, sa.BindParameter) else table_of(AdsAccount))
         .scalar_subquery()
     )
-    return account.join(table, table.c.config_id == account.c.config_id), date == newest
+    return listing.date == newest
 
 
-def _after(order: Sequence[Sort], after: Sequence[str | None]) -> list[Condition]:
+def _after(order: Sequence[Sort]) -> list[Condition]:
     """Rows that come after a place: it differs in some step, and is beyond it in the first such step."""
-    if len(after) != len(order) or any(value is None for value in after):
-        raise UsageError("The cursor is of another list.")
-    try:
-        values = [step.parsed(str(text)) for step, text in zip(order, after, strict=True)]
-    except ValueError as error:
-        raise UsageError("The cursor is of another list.") from error
+    values = [
+        sa.bindparam(f"after_{number}", type_=step.expression.type) for number, step in enumerate(order)
+    ]
 
     def beyond(number: int) -> Condition:
         step, value = order[number], values[number]
@@ -137,10 +285,31 @@ def _after(order: Sequence[Sort], after: Sequence[str | None]) -> list[Condition
     return [begins, sa.or_(*steps)]
 
 
-def _kind(step: Sort) -> pl.DataType:
-    kind = step.expression.type
-    if isinstance(kind, sa.Date):
-        return pl.Date()
-    if isinstance(kind, sa.Integer):
-        return pl.Int64()
-    return pl.Float64() if isinstance(kind, sa.Float) else pl.String()
+def _place(listing: Listing, after: Sequence[str | None]) -> dict[str, Any]:
+    """The values of a place by the names they are bound to. Raises UsageError for a place of another list."""
+    if len(after) != len(listing.order) or any(value is None for value in after):
+        raise UsageError("The cursor is of another list.")
+    try:
+        return {
+            f"after_{number}": step.parsed(str(text))
+            for number, (step, text) in enumerate(zip(listing.order, after, strict=True))
+        }
+    except ValueError as error:
+        raise UsageError("The cursor is of another list.") from error
+
+
+@lru_cache(maxsize=64)
+def _schema(listing: Listing) -> Schema:
+    """Names and types of the columns of a list, and of the values of its order."""
+    columns = {name: dtype for name, (_, dtype) in listing.columns.items()}
+    return columns | {f"place_{number}": step.kind for number, step in enumerate(listing.order)}
+
+
+@lru_cache(maxsize=64)
+def _names(listing: Listing) -> tuple[str, ...]:
+    return tuple(_schema(listing))
+
+
+def moment(name: str) -> sa.BindParameter[Any]:
+    """A bound time in UTC."""
+    return sa.bindparam(name, type_=sa.DateTime(timezone=True))

@@ -231,8 +231,8 @@ def _key_and_partition(table: str, date_column: str, *further: str) -> tuple[Sch
 
 
 def _newest(table: str, date_column: str) -> sa.Index:
-    """The index that finds the newest date of an account and level."""
-    return sa.Index(f"ix_{table}_newest", "config_id", "entity_type", date_column)
+    """The index that finds the newest date of an account and level, and its rows in the order of lists."""
+    return sa.Index(f"ix_{table}_newest", "config_id", "entity_type", date_column, "entity_id")
 
 
 class MLEntityMetrics(EntityKey, Base):

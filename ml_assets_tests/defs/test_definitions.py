@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from ml_assets.definitions import defs
-from ml_assets.defs.column_docs import (
+from ml_assets.report.column_docs import (
     ANOMALIES_DOCS,
     CLASSIFICATIONS_DOCS,
     ENTITY_METRICS_DOCS,

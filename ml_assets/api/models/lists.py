@@ -1,9 +1,21 @@
-"""What every row and every list has in common."""
+"""What every answer and every list has in common, and the lists of the tables."""
 
 import datetime as dt
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
+
+from ml_assets.api.models.rows import row_model
+from ml_assets.entities import EntityType
+from ml_assets.report.column_docs import (
+    ANOMALIES_DOCS,
+    CLASSIFICATIONS_DOCS,
+    ENTITIES_DOCS,
+    FEATURES_DOCS,
+    FORECASTS_DOCS,
+    RECOMMENDATIONS_DOCS,
+)
+from ml_assets.storage import lists
 
 Item = TypeVar("Item")
 
@@ -23,18 +35,40 @@ class PageOf(Answer, Generic[Item]):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last.")
 
 
-class EntityRow(BaseModel):
-    """The entity that a row is about."""
-
-    id: str = Field(description="UUIDv5 of the natural key: a re-run keeps it.")
-    config_id: int = Field(examples=[1])
-    entity_type: str = Field(examples=["campaign"])
-    entity_id: str = Field(examples=["120000000000000001"])
-    parent_id: str | None = Field(description="The entity one level up; null for a campaign.")
-    campaign_id: str | None = Field(
-        default=None, description="The same as `entity_id` for campaigns, as callers from before know it."
-    )
+def page_model(item: type[BaseModel]) -> Any:  # noqa: ANN401 - a model made here
+    """The model of a page of items, named after them."""
+    page: Any = PageOf
+    return create_model(f"{item.__name__}Page", __base__=page[item], __doc__=f"One page of {item.__name__}s.")
 
 
-Json = dict[str, Any] | list[Any]
-"""A document as it is stored."""
+class ForecastPoint(BaseModel):
+    """One day of a forecast."""
+
+    target_date: dt.date
+    predicted_value: float | None
+    lower_80: float | None = Field(description="Lower end of the 80 % interval.")
+    upper_80: float | None
+    lower_95: float | None = Field(description="Lower end of the 95 % interval.")
+    upper_95: float | None
+    actual_value: float | None = Field(description="What it was; null while nothing is known of the day.")
+
+
+Classification = row_model(
+    "Classification", "The tier of an entity on a date, and how sure it is.", lists.CLASSIFICATIONS,
+    CLASSIFICATIONS_DOCS,
+)  # fmt: skip
+Anomaly = row_model(
+    "Anomaly", "One metric of one entity out of its expected band on a day.", lists.ANOMALIES, ANOMALIES_DOCS
+)
+Recommendation = row_model(
+    "Recommendation", "What to do with an entity, as advised on a date.", lists.RECOMMENDATIONS,
+    RECOMMENDATIONS_DOCS,
+)  # fmt: skip
+Forecast = row_model(
+    "Forecast", "A forecast of one metric of one entity, made on a date.", lists.FORECASTS, FORECASTS_DOCS,
+    {"points": (list[ForecastPoint], Field(description="Day by day, the next day first."))},
+)  # fmt: skip
+Features = row_model("Features", "What is known of an entity on a date.", lists.FEATURES, FEATURES_DOCS)
+Entity = row_model(
+    "Entity", "A campaign, adset or ad as last seen.", lists.entities(EntityType.CAMPAIGN), ENTITIES_DOCS
+)

@@ -11,7 +11,6 @@ from ml_assets.anomalies.detect import detect_anomalies
 from ml_assets.anomalies.frames import TYPES
 from ml_assets.anomalies.words import describe_incidents
 from ml_assets.defs.anomaly_inputs import read_anomaly_inputs
-from ml_assets.defs.column_docs import ANOMALIES_DOCS, ANOMALIES_STORED
 from ml_assets.defs.incident_metadata import incident_metadata, not_judged_notes
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.metadata import report, table_metadata
@@ -21,6 +20,7 @@ from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import Restriction, explained, open_scope
 from ml_assets.defs.writing import write_partitions
 from ml_assets.entities import EntityType
+from ml_assets.report.column_docs import ANOMALIES_DOCS, ANOMALIES_STORED
 from ml_assets.settings import settings
 from ml_assets.storage.anomalies import replace_anomalies
 from ml_assets.storage.incident_days import roots_of, store_incidents

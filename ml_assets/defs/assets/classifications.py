@@ -4,7 +4,6 @@ import dagster as dg
 import polars as pl
 
 from ml_assets.classification import CLASSIFICATIONS, INSUFFICIENT_DATA, LOOKBACK_DAYS, TIERS, classify
-from ml_assets.defs.column_docs import CLASSIFICATIONS_DOCS
 from ml_assets.defs.inputs import read_feature_inputs
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.metadata import report, table_metadata
@@ -14,6 +13,7 @@ from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import Restriction, explained, open_finished_scope
 from ml_assets.defs.writing import write_partitions
 from ml_assets.entity_features import FEATURES
+from ml_assets.report.column_docs import CLASSIFICATIONS_DOCS
 from ml_assets.storage.reads import read_table
 from ml_assets.storage.tables import MLClassification, MLFeatures
 

@@ -3,7 +3,6 @@
 import dagster as dg
 import polars as pl
 
-from ml_assets.defs.column_docs import ENTITY_METRICS_DOCS
 from ml_assets.defs.inputs import conform_days
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.metadata import report, table_metadata
@@ -13,6 +12,7 @@ from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import Restriction, explained, open_scope
 from ml_assets.defs.writing import write_partitions
 from ml_assets.frames import ENTITY_METRICS
+from ml_assets.report.column_docs import ENTITY_METRICS_DOCS
 from ml_assets.storage.reads import read_entities
 from ml_assets.storage.tables import MLEntityMetrics
 from ml_assets.storage.writes import store_rejected

@@ -3,7 +3,6 @@
 import dagster as dg
 import polars as pl
 
-from ml_assets.defs.column_docs import FEATURES_DOCS
 from ml_assets.defs.inputs import read_feature_inputs
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.metadata import report, table_metadata
@@ -15,6 +14,7 @@ from ml_assets.defs.writing import write_partitions
 from ml_assets.entity_features import FEATURES
 from ml_assets.features import compute_features
 from ml_assets.features.inputs import LOOKBACK_DAYS
+from ml_assets.report.column_docs import FEATURES_DOCS
 from ml_assets.storage.tables import MLFeatures
 
 

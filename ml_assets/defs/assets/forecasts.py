@@ -8,7 +8,6 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from ml_assets.defs.column_docs import FORECASTS_DOCS
 from ml_assets.defs.forecast_inputs import read_forecast_inputs
 from ml_assets.defs.forecast_metadata import forecast_metadata, prophet_notes
 from ml_assets.defs.keys import run_keys
@@ -22,6 +21,7 @@ from ml_assets.entities import EntityType
 from ml_assets.forecasts.candidates import DEFAULT_METHODS, ForecastPolicy
 from ml_assets.forecasts.frames import DEFAULT_HORIZON, FORECASTS, METRICS, MOST_HORIZON, UNATTRIBUTED
 from ml_assets.forecasts.make import make_levels
+from ml_assets.report.column_docs import FORECASTS_DOCS
 from ml_assets.settings import settings
 from ml_assets.storage.forecast_actuals import score_forecasts
 from ml_assets.storage.forecasts import replace_forecasts

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from ml_assets.defs.column_docs import INSIGHTS_DOCS
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.metadata import report, table_metadata
 from ml_assets.defs.partitions import partitions
@@ -15,6 +14,7 @@ from ml_assets.defs.policies import THREE_MONTHS_PER_RUN
 from ml_assets.defs.resources import DatabaseResource
 from ml_assets.defs.scope import AccountRestriction, Scope, explained, open_scope
 from ml_assets.frames import INSIGHTS
+from ml_assets.report.column_docs import INSIGHTS_DOCS
 from ml_assets.sources.registry import source_of
 from ml_assets.storage.counts import count_rows
 from ml_assets.storage.reads import read_entities, read_insights

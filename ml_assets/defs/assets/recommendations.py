@@ -12,7 +12,6 @@ from ml_assets.checks.verdicts import suspensions
 from ml_assets.classification import CLASSIFICATIONS
 from ml_assets.defs.checks.figures import read_stored_figures
 from ml_assets.defs.checks.refusals import admitted
-from ml_assets.defs.column_docs import RECOMMENDATIONS_DOCS, RECOMMENDATIONS_STORED
 from ml_assets.defs.inputs import read_decision_inputs
 from ml_assets.defs.keys import run_keys
 from ml_assets.defs.metadata import markdown_table, report, table_metadata
@@ -26,6 +25,7 @@ from ml_assets.recommendations.frames import GUARDS, TYPES
 from ml_assets.recommendations.inputs import REPLAY_DAYS
 from ml_assets.recommendations.recommend import recommend
 from ml_assets.recommendations.rules import RULES
+from ml_assets.report.column_docs import RECOMMENDATIONS_DOCS, RECOMMENDATIONS_STORED
 from ml_assets.settings import settings
 from ml_assets.storage.policies import read_policies
 from ml_assets.storage.reads import read_table

@@ -1,8 +1,5 @@
-"""What the columns of each asset's table mean, as the UI shows them. Types come from the frame schemas."""
+"""What the columns of each asset's table mean, as the UI and the API tell it."""
 
-from collections.abc import Mapping
-
-import dagster as dg
 import polars as pl
 
 from ml_assets.anomalies.frames import ANOMALIES
@@ -167,21 +164,24 @@ FORECASTS_DOCS = {
     "total_upper_95": "Upper end of it",
 }
 
-_TYPES: dict[type[pl.DataType], str] = {
-    pl.Int64: "integer",
-    pl.Float64: "double",
-    pl.String: "text",
-    pl.Boolean: "boolean",
-    pl.Date: "date",
-    pl.Datetime: "timestamp",
+ENTITIES_DOCS = {
+    **KEY_DOCS,
+    "name": "Name in Ads Manager",
+    "objective": "What a campaign is for; null at other levels",
+    "optimization_goal": "What an adset is delivered for; null at other levels",
+    "status": "As set at this level, such as ACTIVE or PAUSED",
+    "effective_status": "As it is delivered, the levels above considered",
+    "daily_budget": "Account currency, major units; null where the level owns none",
+    "lifetime_budget": "Account currency, major units; null where the level owns none",
+    "bid_strategy": "How it bids",
+    "attribution_setting": "Window in which leads count; adsets only",
+    "targeting": "JSON: whom an adset is shown to; adsets only",
+    "learning_status": "LEARNING, SUCCESS, FAIL or UNKNOWN; adsets only",
+    "last_significant_edit_at": "When learning began anew (UTC); adsets only",
+    "target_cpl": "Target cost per lead of a campaign, account currency; null: the account's",
+    "creative_id": "Meta id of the creative; ads only",
+    "start_time": "Begin of its flight (UTC)",
+    "stop_time": "End of its flight (UTC)",
+    "created_time": "When it was made (UTC)",
+    "synced_at": "When it was last read (UTC)",
 }
-
-
-def column_schema(schema: Schema, docs: Mapping[str, str]) -> dg.TableSchema:
-    """The columns of a table for the UI; a column without a line in `docs` has no description."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(name=name, type=_TYPES.get(type(dtype), str(dtype)), description=docs.get(name))
-            for name, dtype in schema.items()
-        ]
-    )
