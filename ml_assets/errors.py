@@ -2,6 +2,8 @@
 
 MlAssetsError                exit code 1
 ├── UsageError               exit code 2   a call, an option or a setting that cannot be right
+│   ├── UnknownIdError            an id that nothing has
+│   └── StateConflictError        what is asked for contradicts what was done, or what time has done
 ├── InputError               exit code 3   data from outside that cannot be loaded
 │   ├── UnreadableExportError     a file that is not a daily export of Ads Manager
 │   └── NothingLoadableError      every row of a source was set aside
@@ -23,6 +25,14 @@ class UsageError(MlAssetsError):
     """A call, an option or a setting that cannot be right."""
 
     exit_code = 2
+
+
+class UnknownIdError(UsageError):
+    """Nothing has this id."""
+
+
+class StateConflictError(UsageError):
+    """The thing is in a state in which this cannot be done to it any more."""
 
 
 class InputError(MlAssetsError):

@@ -39,7 +39,7 @@ ALLOWED = {
     "defs": VOCABULARY | PURE | {"storage", "sources", "report", "webhook", "defs"},
     "api": VOCABULARY | PURE | {"storage", "sources", "report", "defs", "api"},
     "cli": VOCABULARY | PURE | {"storage", "sources", "defs", "report", "webhook", "api", "cli"},
-    "report": VOCABULARY | PURE | {"storage", "report"},
+    "report": VOCABULARY | PURE | {"storage", "sources", "report"},
     "webhook": {"errors"},
     "definitions": {"defs", "settings"},
 }

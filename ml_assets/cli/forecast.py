@@ -86,7 +86,7 @@ def forecast(
     policy = _policy(methods)
     day = parse_date(date, "--date") if date else None
     levels = parse_levels(level)
-    from ml_assets.cli.current import chosen_day, read_forecast_inputs
+    from ml_assets.report.current import chosen_day, read_forecast_inputs
     from ml_assets.storage.policies import read_policies
 
     with open_database() as engine, engine.connect() as connection:

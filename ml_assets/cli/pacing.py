@@ -45,10 +45,8 @@ def pacing(
     """
     import polars as pl
 
-    from ml_assets.cli.current import chosen_day, read_forecast_inputs
-    from ml_assets.forecasts.forecast import forecast_tree
-    from ml_assets.forecasts.pacing import days_left, pace
-    from ml_assets.report.pacing import as_documents, draw_pacing, named_rows
+    from ml_assets.report.current import read_pacing
+    from ml_assets.report.pacing import as_documents, draw_pacing
 
     if as_json and as_csv:
         raise UsageError("Give --json or --csv, not both.")
@@ -61,16 +59,11 @@ def pacing(
         for own in accounts.iter_slices(1):
             row = own.row(0, named=True)
             try:
-                last = chosen_day(connection, row, day)
-                inputs = read_forecast_inputs(connection, own, last)
+                parts.append((row, read_pacing(connection, own, day, steps)))
             except NotReadyError as error:
                 if accounts.height == 1:
                     raise
                 lacking.append(error)
-                continue
-            made = forecast_tree(inputs, last, max(days_left(last), 1))
-            paced = pace(made, inputs, steps)
-            parts.append((row, named_rows(paced, inputs.figures.entities, own)))
     for error in lacking:
         note(str(error))
     if not parts:

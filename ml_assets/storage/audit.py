@@ -2,7 +2,9 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +13,18 @@ from ml_assets.storage.keys import table_of
 from ml_assets.storage.tables import MLAuditLog
 
 _TABLE = table_of(MLAuditLog)
+
+_THROUGH: ContextVar[Mapping[str, Any]] = ContextVar("through", default={})  # noqa: B039 - never changed
+
+
+@contextmanager
+def acting_through(**what: Any) -> Iterator[None]:  # noqa: ANN401 - anything JSON can hold
+    """What is logged in the block says in its details through what it was done, such as ``token="bot"``."""
+    token = _THROUGH.set(what)
+    try:
+        yield
+    finally:
+        _THROUGH.reset(token)
 
 
 def log_action(
@@ -35,6 +49,6 @@ def log_action(
             action=action,
             config_id=config_id,
             subject=subject,
-            details=sa.null() if details is None else dict(details),
+            details={**(details or {}), **_THROUGH.get()} or sa.null(),
         )
     )

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from ml_assets.anomalies.frames import ACCOUNT
 from ml_assets.entities import EntityType
-from ml_assets.errors import UsageError
+from ml_assets.errors import UnknownIdError, UsageError
 from ml_assets.storage.bulk import fetch, schema_of
 from ml_assets.storage.keys import table_of
 from ml_assets.storage.reads import Condition, read_table
@@ -148,7 +148,7 @@ def read_incident(connection: sa.Connection, incident_id: str) -> dict[str, Any]
         connection, where=[column >= start, column < f"{start}g", column.startswith(start, autoescape=True)]
     )
     if found.is_empty():
-        raise UsageError(
+        raise UnknownIdError(
             f"There is no incident {incident_id}; `ml-assets incidents list --all --status open,closed` "
             "shows those there are."
         )

@@ -231,11 +231,12 @@ def _statement(
         keys.c[f"place_{number}"].desc() if step.is_descending else keys.c[f"place_{number}"].asc()
         for number, step in enumerate(listing.order)
     ]
-    return (
+    whole: Any = (
         sa.select(*columns, *(keys.c[f"place_{number}"] for number in range(len(listing.order))))
         .select_from(listing.source.join(keys, keys.c[listing.key.name] == listing.key))
         .order_by(*ordered)
     )
+    return whole
 
 
 def _among(dialect: str, config_id: sa.ColumnElement[int]) -> Condition:

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from ml_assets.errors import UsageError
+from ml_assets.errors import StateConflictError, UnknownIdError, UsageError
 from ml_assets.frames import Schema
 from ml_assets.storage.audit import log_action
 from ml_assets.storage.bulk import fetch, has_ids
@@ -134,7 +134,7 @@ def dismiss_recommendation(
         return Case(_row(found), 0)
     if found.status == "applied":
         hint = "" if found.newest["applied_by"] == DETECTED else "; reopen it first if that was a mistake"
-        raise UsageError(f"{found.described} and cannot be dismissed any more{hint}.")
+        raise StateConflictError(f"{found.described} and cannot be dismissed any more{hint}.")
     _require_open(found, "be dismissed")
     values = {
         "status": "dismissed",
@@ -172,6 +172,11 @@ def reopen_recommendation(
     return _write(connection, found, "recommendation.reopen", values, by, moment, reason)
 
 
+def account_of_recommendation(connection: sa.Connection, recommendation_id: str) -> int:
+    """The config_id of the row or case that an id names. Raises UsageError as `apply_recommendation`."""
+    return int(_subject_of(connection, recommendation_id)["config_id"])
+
+
 def _moment(at: dt.datetime | None) -> dt.datetime:
     return as_utc(at or dt.datetime.now(dt.UTC))
 
@@ -186,12 +191,12 @@ def _person(by: str) -> str:
 
 def _require_open(found: _Found, what: str) -> None:
     if found.status == "expired":
-        raise UsageError(
+        raise StateConflictError(
             f"{found.described}: its time was over{_on(found.newest['expires_at'])}, and it cannot {what}. "
             "Look for what is advised now with `ml-assets recommendations list`."
         )
     if found.status == "superseded":
-        raise UsageError(
+        raise StateConflictError(
             f"{found.described}: newer figures do not advise it any more, and it cannot {what}. "
             "Look for what is advised now with `ml-assets recommendations list`."
         )
@@ -236,7 +241,7 @@ def _subject_of(connection: sa.Connection, recommendation_id: str) -> dict[str, 
 
     found = named(TABLE.c.id) or named(TABLE.c.case_id)
     if not found:
-        raise UsageError(
+        raise UnknownIdError(
             f"There is no recommendation {recommendation_id}; `ml-assets recommendations list` shows those "
             "there are."
         )

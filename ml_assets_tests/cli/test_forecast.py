@@ -12,13 +12,13 @@ import pytest
 import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
-from ml_assets.cli.current import read_forecast_inputs
 from ml_assets.defs.inputs import conform_days
 from ml_assets.entities import LEVELS
 from ml_assets.forecasts.forecast import forecast_tree
 from ml_assets.forecasts.frames import PACING
 from ml_assets.forecasts.inputs import LOOKBACK_DAYS
 from ml_assets.forecasts.pacing import pace
+from ml_assets.report.current import read_forecast_inputs
 from ml_assets.sources.synthetic import SyntheticConfig, SyntheticSource
 from ml_assets.storage.accounts import add_account
 from ml_assets.storage.engine import create_engine
