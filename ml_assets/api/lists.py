@@ -88,3 +88,8 @@ def require_entities(
     other = dict(found.select("entity_id", "entity_type").rows()).get(missing[0])
     hint = f" It is an {other}: give entity_type={other}." if other else ""
     raise Problem(404, f"There is no {level.value} {missing[0]} in the accounts asked for.{hint}")
+
+
+def as_before(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with `campaign_id`, which callers from before the levels read campaigns by."""
+    return {**row, "campaign_id": row["entity_id"] if row["entity_type"] == "campaign" else None}

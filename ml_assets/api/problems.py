@@ -12,7 +12,14 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
-from ml_assets.errors import MlAssetsError, NotReadyError, UsageError
+from ml_assets.errors import (
+    MlAssetsError,
+    NotReadyError,
+    RunFailedError,
+    StateConflictError,
+    UnknownIdError,
+    UsageError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -123,6 +130,18 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(NotReadyError)
     def _not_ready(_: Request, error: NotReadyError) -> Response:
+        return answer(503, str(error))
+
+    @app.exception_handler(UnknownIdError)
+    def _unknown(_: Request, error: UnknownIdError) -> Response:
+        return answer(404, str(error))
+
+    @app.exception_handler(StateConflictError)
+    def _conflict(_: Request, error: StateConflictError) -> Response:
+        return answer(409, str(error))
+
+    @app.exception_handler(RunFailedError)
+    def _refused(_: Request, error: RunFailedError) -> Response:
         return answer(503, str(error))
 
     @app.exception_handler(UsageError)

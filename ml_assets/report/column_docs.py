@@ -185,3 +185,27 @@ ENTITIES_DOCS = {
     "created_time": "When it was made (UTC)",
     "synced_at": "When it was last read (UTC)",
 }
+
+INCIDENTS_DOCS = {
+    **KEY_DOCS,
+    "entity_type": "Level of the root: campaign, adset or ad; `account` where the whole account moved",
+    "entity_id": "Meta id of the root: the entity that explains the rest",
+    "incident_id": "Names the incident on all its days",
+    "kind": "What happened, such as ZERO_SPEND, CPM_SPIKE, TRACKING_BREAK",
+    "onset_date": "First day of it, in the account's time zone",
+    "last_date": "Last day that showed it",
+    "status": "open or closed",
+    "severity": "LOW, MEDIUM, HIGH or CRITICAL, by the money at stake a day",
+    "money": "Lost or overspent so far, account currency",
+    "alert_rank": "Place among the day's alerts; null on a quiet day and below the fold",
+    "verdict": "ENTITY, or EXTERNAL where the market moved",
+    "description": "What happened, what it cost and since when, in one sentence",
+    "attribution": "JSON: metric tree, rate and mix, shares of the entities, series",
+    "evaluated_date": "Day of the newest look at it",
+    "notified_at": "When people were told (UTC)",
+    "feedback": "What people called it: CONFIRMED, EXPECTED, FALSE_ALARM or NEW_NORMAL",
+    "acknowledged_by": "Who has seen it",
+    "acknowledged_at": "When (UTC)",
+    "resolution_notes": "What they noted",
+    "is_issued": "Whether people are told of it; otherwise it is below the fold, or good news",
+}

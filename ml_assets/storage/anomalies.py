@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from ml_assets.anomalies.frames import ANOMALIES, FEEDBACK
 from ml_assets.entities import EntityType
-from ml_assets.errors import UsageError
+from ml_assets.errors import UnknownIdError, UsageError
 from ml_assets.frames import UTC, Schema, conform
 from ml_assets.storage.audit import log_action
 from ml_assets.storage.bulk import fetch, has_ids, insert_frame
@@ -236,3 +236,54 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in values.items()
     }
+
+
+# ------------------------------------------------------------- anomalies that are part of no incident
+
+
+def read_anomaly(connection: sa.Connection, anomaly_id: str) -> dict[str, Any] | None:
+    """id, config_id and incident_id of the anomaly with this id; None where there is none."""
+    columns = [TABLE.c[name] for name in ("id", "config_id", "incident_id")]
+    row = connection.execute(sa.select(*columns).where(TABLE.c.id == anomaly_id)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def acknowledge_anomaly(
+    connection: sa.Connection,
+    anomaly_id: str,
+    by: str,
+    notes: str | None = None,
+    at: dt.datetime | None = None,
+) -> tuple[dict[str, Any], bool]:
+    """Say that somebody has seen an anomaly that is part of no incident: its state, and whether it changed.
+
+    Once acknowledged, only a new note changes it. Raises UnknownIdError for an id that is unknown, UsageError
+    without a name.
+    """
+    person, moment, note = _person(by), as_utc(at or dt.datetime.now(dt.UTC)), _text(notes)
+    begin_writing(connection, INCIDENTS_TABLE.name)
+    columns = [TABLE.c[name] for name in ("config_id", "entity_type", "entity_id", *STATE)]
+    one = sa.select(*columns).where(TABLE.c.id == anomaly_id)
+    row = connection.execute(one).mappings().first()
+    if row is None:
+        raise UnknownIdError(f"There is no anomaly {anomaly_id}.")
+    values: dict[str, Any] = {}
+    if not row["is_acknowledged"]:
+        values = {"is_acknowledged": True, "acknowledged_by": person, "acknowledged_at": moment}
+    if note is not None and note != row["resolution_notes"]:
+        values["resolution_notes"] = note
+    if values:
+        connection.execute(sa.update(TABLE).where(TABLE.c.id == anomaly_id).values(values))
+        details = {"entity_type": row["entity_type"], "entity_id": row["entity_id"], "after": _plain(values)}
+        log_action(
+            connection,
+            person,
+            "anomaly.acknowledge",
+            config_id=row["config_id"],
+            subject=anomaly_id,
+            details=details,
+        )
+    state = {**row, **values}
+    if state["acknowledged_at"] is not None:
+        state["acknowledged_at"] = as_utc(state["acknowledged_at"])
+    return state, bool(values)

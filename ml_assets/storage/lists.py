@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from ml_assets.anomalies.frames import ACCOUNT
 from ml_assets.entities import EntityType
 from ml_assets.frames import ENTITIES
 from ml_assets.storage.bulk import schema_of
@@ -23,6 +24,7 @@ from ml_assets.storage.tables import (
     MLFeatures,
     MLForecast,
     MLIncident,
+    MLIncidentDay,
     MLRecommendation,
 )
 
@@ -191,3 +193,48 @@ def entities(level: EntityType) -> Listing:
             "effective_status": _equal(table.c.effective_status),
         },
     )
+
+
+_INCIDENTS = table_of(MLIncident)
+
+
+def _was_issued() -> sa.ColumnElement[bool]:
+    """It had a rank on any day: it has none on a quiet day and when it ends."""
+    ranked = table_of(MLIncidentDay).alias("ranked")
+    had_rank = sa.exists().where(
+        ranked.c.incident_id == _INCIDENTS.c.incident_id, ranked.c.alert_rank.is_not(None)
+    )
+    return sa.or_(_INCIDENTS.c.alert_rank.is_not(None), had_rank)
+
+
+def _is_at_level() -> Condition:
+    """Rooted at the level; the account's own incidents are found with the campaigns'."""
+    level = sa.bindparam("level", type_=sa.String)
+    own = (level == EntityType.CAMPAIGN.value) & (_INCIDENTS.c.entity_type == ACCOUNT)
+    return sa.or_(_INCIDENTS.c.entity_type == level, own)
+
+
+INCIDENTS = Listing(
+    name="incidents",
+    columns={**_columns(_INCIDENTS), "is_issued": (_was_issued(), pl.Boolean())},
+    source=_INCIDENTS,
+    account=_INCIDENTS.c.config_id,
+    order=(
+        Sort(
+            sa.func.coalesce(_INCIDENTS.c.evaluated_date, _INCIDENTS.c.onset_date, type_=sa.Date),
+            is_descending=True,
+        ),
+        Sort(sa.func.coalesce(_INCIDENTS.c.money, 0.0, type_=sa.Float), is_descending=True),
+        Sort(_INCIDENTS.c.id),
+    ),
+    filters={
+        "level": _is_at_level,
+        "entity_id": _equal(_INCIDENTS.c.entity_id),
+        "status": _equal(_INCIDENTS.c.status),
+        "severity": _equal(_INCIDENTS.c.severity),
+        "kind": _equal(_INCIDENTS.c.kind),
+        "issued": lambda: _was_issued() == sa.bindparam("issued", type_=sa.Boolean),
+    },
+    key=_INCIDENTS.c.id,
+)
+"""Filters: level, entity_id, status, severity, kind, issued (whether people are told of it)."""
