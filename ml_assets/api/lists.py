@@ -13,7 +13,7 @@ from ml_assets.api.filters import OfDays, OfEntities, Paged, visible_accounts
 from ml_assets.api.paging import read_cursor, write_cursor
 from ml_assets.api.problems import Problem
 from ml_assets.entities import LEVELS, EntityType
-from ml_assets.storage.pages import Days, Listing, read_page
+from ml_assets.storage.pages import Days, Listing, place_size, read_page
 from ml_assets.storage.reads import read_entities
 
 EVERY_DAY: Days = (None, None)
@@ -41,8 +41,10 @@ def answer_list(
     """
     config_ids = visible_accounts(context, caller, query.config_id)
     filters = {"list": listing.name, **query.filters()}
-    after = None if query.cursor is None else read_cursor(query.cursor, filters, len(listing.order))
     days = query.days if isinstance(query, OfDays) else EVERY_DAY
+    if days is None and is_of_any_day:
+        days = EVERY_DAY
+    after = None if query.cursor is None else read_cursor(query.cursor, filters, place_size(listing, days))
     values = dict(asked)
     if isinstance(query, OfEntities):
         values |= {"level": query.entity_type, "entity_id": query.entity_id}
@@ -53,7 +55,7 @@ def answer_list(
             listing,
             config_ids,
             values,
-            days=EVERY_DAY if days is None and is_of_any_day else days,
+            days=days,
             after=after,
             limit=query.limit,
         )

@@ -94,11 +94,22 @@ class Listing:
 
 @dataclass(frozen=True)
 class Page:
-    """Rows as dicts, JSON as text, and the place (values of the order) that the next page begins after."""
+    """Rows as dicts, JSON as text, and the place that the next page begins after.
+
+    A place holds the values of the order; of the newest days, also the newest of them all as the list began.
+    """
 
     rows: list[dict[str, Any]]
     next_place: tuple[Any, ...] | None
     """None: this is the last page."""
+
+
+NEWEST = "newest_day"
+"""Told by the first page of a list of the newest days, for its place."""
+
+
+def _tells_newest(span: Span, is_after: bool) -> bool:
+    return span == "newest" and not is_after
 
 
 def span_of(days: Days | None) -> Span:
@@ -128,6 +139,10 @@ def read_page(
     `asked` gives values to filters (None: any), and to what the columns themselves are bound to. `days` are
     the first and last day (None: open); None: the newest of each account. Raises UsageError for a place that
     is none of this list.
+
+    A list of the newest days does not go beyond the newest that there was as it began, so days that come in
+    while it is read do not cut it short. An account that was behind others and catches up meanwhile may be
+    left out.
     """
     dialect = connection.dialect.name
     given = {name: value for name, value in asked.items() if value is not None}
@@ -140,7 +155,7 @@ def read_page(
         if last is not None:
             values["next_day"] = last + dt.timedelta(days=1)
     if after is not None:
-        values |= _place(listing, after)
+        values |= _place(listing, after, span)
     is_one = len(config_ids) == 1
     if is_one:
         values["config_id"] = values.pop("config_ids")[0]
@@ -157,11 +172,16 @@ def read_page(
     else:
         if not is_one:
             values["config_ids"] = json.dumps(values["config_ids"])
-        schema = _schema(listing)
+        schema = _schema(listing, _tells_newest(span, after is not None))
         rows = fetch_statement(connection, _statement(*shape).params(**values), schema).to_dicts()
+    newest = [row.pop(NEWEST) for row in rows][:1] if _tells_newest(span, after is not None) else []
     places = [f"place_{number}" for number in range(len(listing.order))]
     found = [tuple([row.pop(name) for name in places]) for row in rows]
-    return Page(rows[:limit], found[limit - 1] if len(rows) > limit else None)
+    if len(rows) <= limit:
+        return Page(rows, None)
+    if span != "newest":
+        return Page(rows[:limit], found[limit - 1])
+    return Page(rows[:limit], (*found[limit - 1], newest[0] if after is None else after[-1]))
 
 
 def _quick_rows(
@@ -172,7 +192,7 @@ def _quick_rows(
     result = connection.exec_driver_sql(text, {**fixed, **values})
     rows = [] if result.cursor is None else result.cursor.fetchall()
     result.close()
-    names = _names(shape[0])
+    names = _names(shape[0], _tells_newest(shape[4], shape[5]))
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
@@ -209,7 +229,7 @@ def _statement(
     asked = sa.bindparam("config_id", type_=sa.BigInteger)
     conditions.append(account == asked if is_one else _among(dialect, account))
     if span == "newest":
-        conditions.append(_is_newest(listing, asked if is_one else account))
+        conditions.append(_is_newest(listing, asked if is_one else account, is_after))
     if listing.date is not None and span in {"from", "between"}:
         conditions.append(listing.date >= sa.bindparam("first_day", type_=sa.Date))
     if listing.date is not None and span in {"to", "between"}:
@@ -217,6 +237,10 @@ def _statement(
         conditions.append(listing.date < sa.bindparam("next_day", type_=sa.Date))
     if is_after:
         conditions += _after(listing.order)
+    further = [f"place_{number}" for number in range(len(listing.order))]
+    if _tells_newest(span, is_after):
+        places.append(projected(dialect, _newest_of_all(listing, dialect, is_one), pl.Date()).label(NEWEST))
+        further.append(NEWEST)
     found = (
         sa.select(*([listing.key] if listing.key is not None else columns), *places)
         .select_from(source)
@@ -232,7 +256,7 @@ def _statement(
         for number, step in enumerate(listing.order)
     ]
     whole: Any = (
-        sa.select(*columns, *(keys.c[f"place_{number}"] for number in range(len(listing.order))))
+        sa.select(*columns, *(keys.c[name] for name in further))
         .select_from(listing.source.join(keys, keys.c[listing.key.name] == listing.key))
         .order_by(*ordered)
     )
@@ -248,22 +272,47 @@ def _among(dialect: str, config_id: sa.ColumnElement[int]) -> Condition:
     return config_id.in_(sa.select(items.c.value))
 
 
-def _is_newest(listing: Listing, account: sa.ColumnElement[int]) -> Condition:
-    """The row is of the newest day of its account and level: one look-up in an index for each account."""
-    if listing.date is None or listing.level is None:
-        raise ValueError(f"{listing.name} has no days")
-    table = listing.date.table  # type: ignore[attr-defined] - a column of one
-    other = table.alias("newest")
-    newest = (
-        sa.select(sa.func.max(other.c[listing.date.name]))
-        .where(
-            other.c.config_id == account,
-            other.c[listing.level.name] == sa.bindparam("level", type_=sa.String),
-        )
-        .correlate(None if isinstance(account, sa.BindParameter) else table_of(AdsAccount))
-        .scalar_subquery()
+def _is_newest(listing: Listing, account: sa.ColumnElement[int], is_after: bool) -> Condition:
+    """The row is of the newest day of its account and level: one look-up in an index for each account.
+
+    `is_after`: of the newest up to the day that is bound.
+    """
+    return _date_of(listing) == _newest_day(listing, account, is_after)
+
+
+def _newest_of_all(listing: Listing, dialect: str, is_one: bool) -> sa.ColumnElement[dt.date]:
+    """The newest day of all accounts that are shown, whatever else their rows are chosen by."""
+    if is_one:
+        return _newest_day(listing, sa.bindparam("config_id", type_=sa.BigInteger))
+    accounts = table_of(AdsAccount).alias("shown")
+    days = sa.select(_newest_day(listing, accounts.c.config_id).label("day")).where(
+        _among(dialect, accounts.c.config_id)
     )
-    return listing.date == newest
+    return sa.select(sa.func.max(days.subquery("days").c.day)).scalar_subquery()
+
+
+def _newest_day(
+    listing: Listing, account: sa.ColumnElement[int], is_bounded: bool = False
+) -> sa.ScalarSelect[dt.date]:
+    """The newest day of an account (a column of the statement around it, or a bound one) and level."""
+    date = _date_of(listing)
+    if listing.level is None:
+        raise ValueError(f"{listing.name} has no levels")
+    other = date.table.alias("newest")
+    newest = sa.select(sa.func.max(other.c[date.name])).where(
+        other.c.config_id == account,
+        other.c[listing.level.name] == sa.bindparam("level", type_=sa.String),
+    )
+    if is_bounded:
+        newest = newest.where(other.c[date.name] < sa.bindparam("next_day", type_=sa.Date))
+    around = account.table if isinstance(account, sa.Column) else None
+    return newest.correlate(around).scalar_subquery()
+
+
+def _date_of(listing: Listing) -> sa.Column[dt.date]:
+    if not isinstance(listing.date, sa.Column):
+        raise TypeError(f"{listing.name} has no days")
+    return listing.date
 
 
 def _after(order: Sequence[Sort]) -> list[Condition]:
@@ -286,29 +335,40 @@ def _after(order: Sequence[Sort]) -> list[Condition]:
     return [begins, sa.or_(*steps)]
 
 
-def _place(listing: Listing, after: Sequence[str | None]) -> dict[str, Any]:
+def place_size(listing: Listing, days: Days | None) -> int:
+    """How many values a place of a list has."""
+    return len(listing.order) + (span_of(days) == "newest")
+
+
+def _place(listing: Listing, after: Sequence[str | None], span: Span) -> dict[str, Any]:
     """The values of a place by the names they are bound to. Raises UsageError for a place of another list."""
-    if len(after) != len(listing.order) or any(value is None for value in after):
+    steps = len(listing.order)
+    if len(after) != steps + (span == "newest") or any(value is None for value in after):
         raise UsageError("The cursor is of another list.")
     try:
-        return {
+        values: dict[str, Any] = {
             f"after_{number}": step.parsed(str(text))
-            for number, (step, text) in enumerate(zip(listing.order, after, strict=True))
+            for number, (step, text) in enumerate(zip(listing.order, after[:steps], strict=True))
         }
-    except ValueError as error:
+        if span == "newest":
+            values["next_day"] = dt.date.fromisoformat(str(after[-1])) + dt.timedelta(days=1)
+    except (ValueError, OverflowError) as error:
         raise UsageError("The cursor is of another list.") from error
+    return values
 
 
-@lru_cache(maxsize=64)
-def _schema(listing: Listing) -> Schema:
-    """Names and types of the columns of a list, and of the values of its order."""
+@lru_cache(maxsize=128)
+def _schema(listing: Listing, tells_newest: bool) -> Schema:
+    """Names and types of the columns of a list, of the values of its order, and of the newest day."""
     columns = {name: dtype for name, (_, dtype) in listing.columns.items()}
-    return columns | {f"place_{number}": step.kind for number, step in enumerate(listing.order)}
+    places = {f"place_{number}": step.kind for number, step in enumerate(listing.order)}
+    return columns | places | ({NEWEST: pl.Date()} if tells_newest else {})
 
 
-@lru_cache(maxsize=64)
-def _names(listing: Listing) -> tuple[str, ...]:
-    return tuple(_schema(listing))
+@lru_cache(maxsize=128)
+def _names(listing: Listing, tells_newest: bool) -> tuple[str, ...]:
+    # SQLAlchemy's own kind of text, which some tables have as names, is no key of JSON.
+    return tuple(str(name) for name in _schema(listing, tells_newest))
 
 
 def moment(name: str) -> sa.BindParameter[Any]:

@@ -70,5 +70,9 @@ Forecast = row_model(
 )  # fmt: skip
 Features = row_model("Features", "What is known of an entity on a date.", lists.FEATURES, FEATURES_DOCS)
 Entity = row_model(
-    "Entity", "A campaign, adset or ad as last seen.", lists.entities(EntityType.CAMPAIGN), ENTITIES_DOCS
+    # Of adsets, which have documents.
+    "Entity",
+    "A campaign, adset or ad as last seen.",
+    lists.entities(EntityType.ADSET),
+    ENTITIES_DOCS,
 )
