@@ -18,6 +18,7 @@ ARGS ?=
 WORKERS ?= 2
 HOST ?= 127.0.0.1
 PORT ?= 3000
+API_PORT ?= 8000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,7 +39,7 @@ endef
 .PHONY: help
 help:
 	@echo "make demo            set up, load the demo account (or DATA=export.csv), judge 30 days, print the report"
-	@echo "make dev             the Dagster UI on http://$(HOST):$(PORT), on the data of the demo"
+	@echo "make dev             the Dagster UI on http://$(HOST):$(PORT) and the API on port $(API_PORT), on the data of the demo"
 	@echo "make test            all tests, those against a real PostgreSQL too (ARGS=... for pytest)"
 	@echo "make lint            ruff: rules and formatting"
 	@echo "make types           pyright"
@@ -73,7 +74,7 @@ demo: $(RUN_STAMP)
 
 .PHONY: dev
 dev: $(RUN_STAMP)
-	@$(BIN)/ml-assets dev --host $(HOST) --port $(PORT) $(ARGS)
+	@$(BIN)/ml-assets dev --host $(HOST) --port $(PORT) --api-port $(API_PORT) $(ARGS)
 
 .PHONY: migrate
 migrate: $(RUN_STAMP)

@@ -80,8 +80,12 @@ class Settings(BaseSettings):
     )
     dagster_url: str = Field(
         default="",
-        description="Address of the Dagster UI: for links, and for the API to launch runs; empty: no links, "
-        "and runs are launched at http://127.0.0.1:3000.",
+        description="Address of the Dagster UI as people reach it, for links; empty: no links.",
+    )
+    webserver_url: str = Field(
+        default="",
+        description="Address of the Dagster webserver as the API reaches it, to launch runs; empty: that of "
+        "dagster_url, else the API starts a webserver of its own.",
     )
     api_rate_limit: float = Field(
         default=250.0, ge=0.0, description="Requests a second that the API takes of a token; 0: no limit."

@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from ml_assets.api import metrics, problems
+from ml_assets.api.callers import is_open
 from ml_assets.api.context import THREADS, Context
 from ml_assets.api.routes import (
     accounts,
@@ -87,10 +88,16 @@ async def _few_threads(_: FastAPI) -> AsyncIterator[None]:
 
 def _described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI description, with the problems in the place of FastAPI's own form of errors."""
-    if app.openapi_schema is None:
+    needs_token = not is_open(app.state.context)
+    if app.openapi_schema is None or app.state.needs_token != needs_token:
+        app.openapi_schema, app.state.needs_token = None, needs_token
         described = FastAPI.openapi(app)
         schemas = described.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         schemas |= problems.schemas()
+        for path in described["paths"].values():
+            for call in path.values():
+                if "security" in call and not needs_token:
+                    call["security"] = [*call["security"], {}]
     return app.openapi_schema or {}

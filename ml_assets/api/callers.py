@@ -132,7 +132,7 @@ async def _caller(
     """
     if context.tokens.is_old:
         await run_in_threadpool(context.tokens.all)
-    if credentials is None and "authorization" not in request.headers and _is_open(context):
+    if is_open(context):
         if not _names_this_machine(request.url.hostname):
             # A web page that had its own name point to this machine would otherwise read everything.
             raise Problem(403, "Without a token the API answers to the names of this machine alone.")
@@ -161,7 +161,8 @@ Writer = Annotated[Caller, Depends(_writer)]
 """Who may start runs and say what was done."""
 
 
-def _is_open(context: Context) -> bool:
+def is_open(context: Context) -> bool:
+    """Whether requests need no token: none was ever made, and only this machine can ask."""
     return context.is_open_allowed and not context.tokens.all()
 
 

@@ -117,6 +117,9 @@ def install(app: FastAPI) -> None:
             404: "There is no such path; /docs lists those there are.",
             405: "This path takes other methods.",
         }
+        if error.status_code == HTTPStatus.BAD_REQUEST:
+            # What cannot even be decoded is no other mistake than a body that does not fit.
+            return answer(422, "body: it is not JSON in UTF-8.")
         return answer(error.status_code, said.get(error.status_code, str(error.detail)), error.headers)
 
     @app.exception_handler(RequestValidationError)

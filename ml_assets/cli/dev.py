@@ -42,7 +42,6 @@ def dev(
     home = dagster_home()
     note(f"Dagster UI on http://{host}:{port}, DAGSTER_HOME {home}")
     if api:
-        url = settings().dagster_url or f"http://{host}:{port}"
         # It sees that Dagster is gone by its parent, which is this process, whatever becomes of it.
         subprocess.Popen(  # noqa: S603
             [
@@ -53,7 +52,11 @@ def dev(
                 f"--port={api_port}",
                 f"--with-parent={os.getpid()}",
             ],
-            env=child_environment(ML_ASSETS_DAGSTER_URL=url, DAGSTER_HOME=str(home)),
+            env=child_environment(
+                ML_ASSETS_WEBSERVER_URL=f"http://{host}:{port}",
+                ML_ASSETS_DAGSTER_URL=settings().dagster_url or f"http://{host}:{port}",
+                DAGSTER_HOME=str(home),
+            ),
         )
     command = ["-m", "dagster", "dev", "-m", "ml_assets.definitions", "-h", host, "-p", str(port)]
     os.execve(  # noqa: S606 - the process becomes Dagster, so that signals reach it

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     import uvicorn
 
-LOCAL_UI = "http://127.0.0.1:3000"
-"""Where runs are launched unless ML_ASSETS_DAGSTER_URL says otherwise: the default of `ml-assets dev`."""
-
 PARENT_LOOK_SECONDS = 1.0
 
 
@@ -28,8 +25,9 @@ def serve(
 ) -> None:
     """Serve the REST API over the database of the settings. Ctrl-C ends it.
 
-    Runs are launched through the Dagster webserver at ML_ASSETS_DAGSTER_URL, by default that of
-    `ml-assets dev`. `/docs` describes the calls, `/openapi.json` is for generators of clients.
+    Runs are launched through the Dagster webserver at ML_ASSETS_WEBSERVER_URL. Where that is empty, the first
+    call that launches one starts a webserver for it, and a daemon if none is seen (`ml-assets dev` starts all
+    of it together). `/docs` describes the calls, `/openapi.json` is for generators of clients.
 
     \b
     Examples:
@@ -41,8 +39,9 @@ def serve(
 
     from ml_assets.api.app import create_app
     from ml_assets.api.context import make_context
-    from ml_assets.defs.instance import open_instance
+    from ml_assets.defs.instance import dagster_home, open_instance
     from ml_assets.defs.launching import Launcher
+    from ml_assets.defs.own_dagster import OwnDagster
     from ml_assets.settings import settings
 
     is_local = is_this_machine(host)
@@ -53,7 +52,9 @@ def serve(
                 f"Without a token everybody who reaches {host} could read and change everything: make one "
                 "first with `ml-assets token create NAME`, or listen on 127.0.0.1."
             )
-        launcher = Launcher(instance, settings().dagster_url or LOCAL_UI)
+        own = OwnDagster(instance, dagster_home())
+        configured = settings().webserver_url or settings().dagster_url
+        launcher = Launcher(instance, (lambda: configured) if configured else own.url)
         context = make_context(engine, launcher, is_open_allowed=is_local)
         shown = f"[{host}]" if ":" in host else host
         note(f"API on http://{shown}:{port}, described at http://{shown}:{port}/docs")
@@ -73,6 +74,7 @@ def serve(
             server.run()
         finally:
             context.close()
+            own.close()
     if not server.started:
         raise typer.Exit(1)
 

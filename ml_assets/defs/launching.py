@@ -1,6 +1,6 @@
 """The one door from the API to Dagster: launching what is asked for, and telling how it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,11 +50,11 @@ class Launchable:
 
 
 class Launcher:
-    """Plans against an instance, launches through its webserver."""
+    """Plans against an instance, launches through the webserver whose address `url` gives."""
 
-    def __init__(self, instance: dg.DagsterInstance, url: str) -> None:
+    def __init__(self, instance: dg.DagsterInstance, url: Callable[[], str]) -> None:
         self._instance = instance
-        self._webserver = Webserver(url)
+        self._url = url
 
     def plan(
         self,
@@ -83,6 +83,7 @@ class Launcher:
         """
         tags = {LAUNCHED_BY_TAG: f"api: {by}", LAUNCH_TAG: launch_id}
         asked, plan = what.asked, what.plan
+        webserver = Webserver(self._url())
         if plan.is_one_partition:
             key, _ = plan.targets[0].keys
             place = {DATE: asked.start.isoformat(), ENTITY_TYPE: asked.level.value}
@@ -90,10 +91,10 @@ class Launcher:
                 PARTITION_TAG: key,
                 **{f"{PARTITION_TAG}/{name}": value for name, value in place.items()},
             }
-            return self._webserver.launch_run(asked.assets, tags, what.run_config), False
+            return webserver.launch_run(asked.assets, tags, what.run_config), False
         ranges = [PartitionRange(part.asset, *part.keys) for part in (*plan.upstream, *plan.targets)]
         title = f"{asked.assets[-1]} of {asked.level.value}s, {asked.start} to {asked.end}"
-        return self._webserver.launch_backfill(ranges, tags, what.run_config, title), True
+        return webserver.launch_backfill(ranges, tags, what.run_config, title), True
 
     def state(self, run_id: str) -> RunState | None:
         """How a run or backfill stands; None for an unknown id."""

@@ -45,7 +45,7 @@ _FAILED_EVENTS = {
     dg.DagsterEventType.RUN_CANCELED,
 }
 
-SILENT_AFTER = dt.timedelta(minutes=5)
+SILENT_AFTER = dt.timedelta(minutes=3)
 NO_DAEMON = (
     "It waits in the queue and no Dagster daemon has been seen lately: start one (`ml-assets dev`, or "
     "`dagster-daemon run`)."
@@ -151,10 +151,14 @@ def _why(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
 
 def _waits_for(instance: dg.DagsterInstance) -> str | None:
     """A sentence where no daemon is there to start what waits."""
+    return None if is_daemon_seen(instance) else NO_DAEMON
+
+
+def is_daemon_seen(instance: dg.DagsterInstance) -> bool:
+    """Whether a daemon of the instance has said lately that it runs."""
     beats = instance.get_daemon_heartbeats()
     newest = max((beat.timestamp for beat in beats.values()), default=0.0)
-    age = dt.datetime.now(dt.UTC) - dt.datetime.fromtimestamp(newest, dt.UTC)
-    return NO_DAEMON if age > SILENT_AFTER else None
+    return dt.datetime.now(dt.UTC) - dt.datetime.fromtimestamp(newest, dt.UTC) < SILENT_AFTER
 
 
 def _partitions(tags: Mapping[str, str]) -> str | None:

@@ -142,8 +142,8 @@ class Webserver:
             document = response.json()
         except (requests.RequestException, ValueError) as error:
             raise WebserverGoneError(
-                f"No Dagster webserver answers at {self.url}, and runs are launched through it: start it "
-                "with `ml-assets dev`, or set ML_ASSETS_DAGSTER_URL to where it is. Nothing was launched."
+                f"No Dagster webserver answers at {self.url}, and runs are launched through it: start it, "
+                "or set ML_ASSETS_WEBSERVER_URL to where it is. Nothing was launched."
             ) from error
         if document.get("errors"):
             raise RunFailedError(f"Dagster refused the call: {document['errors'][0].get('message', '')}")

@@ -160,7 +160,7 @@ def _a_key_names_one_request(running: Running, account: int) -> None:
 def _several_days_are_a_backfill(running: Running, account: int) -> None:
     """The day before the demo's two lacks everything but its figures, which is made first."""
     answer = running.post(
-        "/classifications/classify", wait=200, config_id=account, entity_type="adset", days=3
+        "/classifications/classify", wait=120, config_id=account, entity_type="adset", days=3
     )
     assert answer.status_code == 200, answer.text
     assert (answer.json()["kind"], answer.json()["status"]) == ("backfill", "SUCCESS")
