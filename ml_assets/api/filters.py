@@ -35,8 +35,8 @@ EntityId = Annotated[
 ]
 """Meta's id of a campaign, adset or ad: text, never a number."""
 
-ConfigId = Annotated[int, Field(ge=0, le=2**63 - 1, examples=[1])]
-"""The key of an account."""
+ConfigId = Annotated[int, Field(ge=0, le=2**53 - 1, examples=[1])]
+"""The key of an account; JSON holds whole numbers up to 2**53."""
 
 Day = Annotated[dt.date, AfterValidator(_within)]
 """A day in the account's time zone."""

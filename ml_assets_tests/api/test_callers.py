@@ -1,0 +1,144 @@
+"""Who is let in, to what, and what they are told otherwise."""
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+import sqlalchemy as sa
+
+from ml_assets.api import callers
+from ml_assets.api.app import PREFIX, create_app
+from ml_assets.api.callers import TokenCache
+from ml_assets.api.context import Context
+from ml_assets.api.rate_limit import RateLimiter
+from ml_assets.storage.tokens import create_token, list_tokens, revoke_token
+from ml_assets_tests.api.serving import serving
+
+SOON = 0.2
+"""Seconds that tokens are kept in these tests."""
+
+
+@pytest.fixture(autouse=True)
+def _tokens_are_read_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "TOKENS_SECONDS", SOON)
+
+
+@contextmanager
+def served(
+    engine: sa.Engine, *, limit: float = 0.0, is_open_allowed: bool = True
+) -> Iterator[tuple[str, Context]]:
+    limiter = RateLimiter(limit, 2.0)
+    context = Context(engine, TokenCache(engine), limiter, is_open_allowed=is_open_allowed)
+    try:
+        with serving(create_app(context)) as url:
+            yield f"{url}{PREFIX}", context
+    finally:
+        context.close()
+
+
+def make(engine: sa.Engine, name: str, scope: str = "read", config_ids: list[int] | None = None) -> str:
+    with engine.begin() as connection:
+        secret, _ = create_token(connection, name, scope, config_ids, None, "test")  # type: ignore[arg-type]
+    time.sleep(SOON)
+    return secret
+
+
+def get(url: str, secret: str | None = None, **headers: str) -> requests.Response:
+    if secret is not None:
+        headers["Authorization"] = f"Bearer {secret}"
+    return requests.get(url, headers=headers, timeout=20)
+
+
+def test_without_any_token_this_machine_is_let_in_and_no_other_name_of_it(filled: sa.Engine) -> None:
+    with served(filled) as (url, _):
+        assert get(f"{url}/accounts").status_code == 200
+        foreign = get(f"{url}/accounts", Host="evil.example")
+        assert foreign.status_code == 403
+        assert foreign.headers["Content-Type"] == "application/problem+json"
+        assert get(url.removesuffix(PREFIX) + "/healthz", Host="evil.example").status_code == 200
+    with served(filled, is_open_allowed=False) as (url, _):
+        assert get(f"{url}/accounts").status_code == 401
+
+
+def test_the_first_token_closes_the_door_for_good(filled: sa.Engine) -> None:
+    with served(filled) as (url, _):
+        assert get(f"{url}/accounts").status_code == 200
+        secret = make(filled, "dashboard")
+        refused = get(f"{url}/accounts")
+        assert refused.status_code == 401
+        assert refused.headers["WWW-Authenticate"] == "Bearer"
+        assert "ml-assets token create" in refused.json()["detail"]
+        assert get(f"{url}/accounts", secret).status_code == 200
+        for wrong in (f"{secret}x", "mla_", "é", secret.upper()):
+            answer = get(f"{url}/accounts", Authorization=f"Bearer {wrong}".encode().decode("latin-1"))
+            assert answer.status_code == 401, wrong
+        assert get(f"{url}/accounts", Authorization=f"Basic {secret}").status_code == 401
+        with filled.begin() as connection:
+            revoke_token(connection, "dashboard", "test")
+        time.sleep(SOON)
+        assert "revoked" in get(f"{url}/accounts", secret).json()["detail"]
+        assert get(f"{url}/accounts").status_code == 401
+
+
+def test_an_expired_token_is_told_so(filled: sa.Engine) -> None:
+    secret = make(filled, "bot")
+    with filled.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE api_tokens SET expires_at = :then"),
+            {
+                "then": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+                if filled.name != "sqlite"
+                else "2020-01-01 00:00:00"
+            },
+        )
+    with served(filled) as (url, _):
+        answer = get(f"{url}/accounts", secret)
+    assert answer.status_code == 401
+    assert "expired" in answer.json()["detail"]
+
+
+def test_a_token_sees_its_accounts_alone(filled: sa.Engine) -> None:
+    secret = make(filled, "clinic", config_ids=[2])
+    with served(filled) as (url, _):
+        listed = get(f"{url}/classifications?limit=500", secret).json()["items"]
+        assert {row["config_id"] for row in listed} == {2}
+        assert [row["config_id"] for row in get(f"{url}/accounts", secret).json()["items"]] == [2]
+        for path in ("classifications", "incidents", "plan", "pacing", "recommendations/summary"):
+            other = get(f"{url}/{path}?config_id=1", secret)
+            assert other.status_code == 403, path
+            assert "account 1" in other.json()["detail"]
+        # What it must not see it is not told the existence of.
+        assert get(f"{url}/classifications?config_id=99", secret).status_code == 403
+
+
+def test_a_token_that_reads_changes_nothing(filled: sa.Engine) -> None:
+    reads, writes = make(filled, "reads"), make(filled, "writes", "write")
+    with served(filled) as (url, _):
+        call = f"{url}/classifications/feedback"
+        body = {"config_id": 1, "entity_id": "110", "correct_tier": "LOW"}
+        for secret, status in ((reads, 403), (writes, 200)):
+            headers = {"Authorization": f"Bearer {secret}"}
+            assert requests.post(call, json=body, headers=headers, timeout=20).status_code == status
+
+
+def test_too_many_requests_are_told_when_to_come_back_and_others_are_not_held_up(filled: sa.Engine) -> None:
+    first, second = make(filled, "first"), make(filled, "second")
+    with served(filled, limit=0.5) as (url, _):
+        answers = [get(f"{url}/accounts", first) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+        assert int(answers[-1].headers["Retry-After"]) in {1, 2}
+        assert get(f"{url}/accounts", second).status_code == 200
+
+
+def test_when_a_token_was_last_used_is_kept(filled: sa.Engine) -> None:
+    secret = make(filled, "dashboard")
+    with served(filled) as (url, context):
+        get(f"{url}/accounts", secret)
+        context.tokens.write_used()
+    with filled.connect() as connection:
+        [token] = list_tokens(connection)
+    assert token.last_used_at is not None
+    assert dt.datetime.now(dt.UTC) - token.last_used_at < dt.timedelta(minutes=1)
