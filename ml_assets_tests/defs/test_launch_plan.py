@@ -1,13 +1,17 @@
-"""What a call makes: what is asked for, what is missing upstream first, and when a part of it may be replaced."""
+"""What a call makes: what is missing upstream first, and when a part of partitions may be replaced."""
 
 import datetime as dt
 
 import dagster as dg
+import pytest
 import sqlalchemy as sa
 
+from ml_assets.defs.backfill import LOOKBACKS
 from ml_assets.defs.launch_plan import Asked, LaunchPlan, plan_launch
 from ml_assets.entities import LEVELS, EntityType
-from ml_assets_tests.defs.conftest import Materialize
+from ml_assets_tests.defs.conftest import DAYS, Materialize
+
+pytestmark = pytest.mark.usefixtures("account")
 
 CLASSIFY = ("features", "classifications")
 
@@ -23,6 +27,13 @@ def planned(
         return plan_launch(connection, instance, Asked(assets, level, days[0], days[-1]))
 
 
+def bring_figures(materialize: Materialize, last_day: dt.date) -> None:
+    """Of all days that anything looks back on: of those before the account began there are none."""
+    began = last_day - dt.timedelta(days=DAYS - 1)
+    assert materialize("insights", last_day - dt.timedelta(days=max(LOOKBACKS.values())), last_day).success
+    assert materialize("entity_metrics", began, last_day).success
+
+
 def names(plan: LaunchPlan) -> list[tuple[str, str]]:
     """Assets and levels upstream, of the last day alone, in their order."""
     last = max(stretch.end for stretch in plan.upstream)
@@ -30,7 +41,7 @@ def names(plan: LaunchPlan) -> list[tuple[str, str]]:
 
 
 def test_what_was_never_made_is_made_first_and_for_all(
-    engine: sa.Engine, account: int, instance: dg.DagsterInstance, materialize: Materialize, last_day: dt.date
+    engine: sa.Engine, instance: dg.DagsterInstance, materialize: Materialize, last_day: dt.date
 ) -> None:
     first = planned(engine, instance, CLASSIFY, EntityType.ADSET, last_day)
     assert not first.is_one_partition
@@ -41,8 +52,7 @@ def test_what_was_never_made_is_made_first_and_for_all(
     assert ("features", "adset") not in order  # asked for
     assert ("classifications", "campaign") not in order  # not read
     assert min(stretch.start for stretch in first.upstream) < last_day  # what is looked back on too
-    start = last_day - dt.timedelta(days=59)
-    assert materialize(("insights", "entity_metrics"), start, last_day).success
+    bring_figures(materialize, last_day)
     for asset in CLASSIFY:
         assert materialize(asset, last_day, levels=(EntityType.CAMPAIGN,)).success
         assert materialize(asset, last_day, levels=(EntityType.ADSET,)).success
@@ -64,16 +74,16 @@ def test_what_was_never_made_is_made_first_and_for_all(
 
 
 def test_figures_that_were_read_since_are_conformed_first(
-    engine: sa.Engine, account: int, instance: dg.DagsterInstance, materialize: Materialize, last_day: dt.date
+    engine: sa.Engine, instance: dg.DagsterInstance, materialize: Materialize, last_day: dt.date
 ) -> None:
-    start = last_day - dt.timedelta(days=59)
-    assert materialize(("insights", "entity_metrics"), start, last_day).success
+    bring_figures(materialize, last_day)
     assert planned(engine, instance, ("anomalies",), EntityType.AD, last_day).upstream == ()
     tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
     with engine.begin() as connection:
         connection.execute(
             sa.text(
-                "INSERT INTO ads_insights (config_id, entity_type, entity_id, date, window_days, known_at, spend) "
+                "INSERT INTO ads_insights "
+                "(config_id, entity_type, entity_id, date, window_days, known_at, spend) "
                 "SELECT config_id, entity_type, entity_id, date, window_days, :moment, 1 FROM ads_insights "
                 "WHERE date = :day AND entity_type = 'campaign' AND window_days = 1"
             ),
