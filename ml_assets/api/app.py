@@ -71,7 +71,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     problems.install(app)
-    metrics.install(app)
+    metrics.install(app, PREFIX)
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX, responses=problems.problems())
     app.include_router(health.router)

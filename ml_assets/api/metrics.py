@@ -19,8 +19,9 @@ UNKNOWN = "unknown"
 class Measured:
     """Counts and times what passes; a path is named by its route, so that ids make no series of their own."""
 
-    def __init__(self, app: "ASGIApp", registry: CollectorRegistry) -> None:
+    def __init__(self, app: "ASGIApp", registry: CollectorRegistry, prefix: str) -> None:
         self._app = app
+        self._prefix = prefix
         labels = ("method", "route")
         self._requests = Counter(
             "ml_assets_http_requests", "Requests answered.", (*labels, "status"), registry=registry
@@ -45,19 +46,25 @@ class Measured:
         try:
             await self._app(scope, receive, watched)
         finally:
-            route = getattr(scope.get("route"), "path", UNKNOWN)
+            route = self._route(scope)
             method = scope["method"] if route != UNKNOWN else UNKNOWN
             self._requests.labels(method, route, str(status)).inc()
             self._seconds.labels(method, route).observe(time.perf_counter() - began)
 
+    def _route(self, scope: "Scope") -> str:
+        """The path of the call as it is described; a router tells its own part of it alone."""
+        path = getattr(scope.get("route"), "path", UNKNOWN)
+        is_below = path != UNKNOWN and scope["path"].startswith(self._prefix)
+        return f"{self._prefix}{path}" if is_below and not path.startswith(self._prefix) else path
 
-def install(app: FastAPI) -> None:
-    """Measure every request of the app, and answer `/metrics`."""
+
+def install(app: FastAPI, prefix: str) -> None:
+    """Measure every request of the app, whose calls lie under `prefix`, and answer `/metrics`."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
-    app.add_middleware(Measured, registry=registry)
+    app.add_middleware(Measured, registry=registry, prefix=prefix)
 
     @app.get(
         "/metrics",
