@@ -27,7 +27,7 @@ T = TypeVar("T")
 ACCOUNTS_SECONDS = 5.0
 READINGS_SECONDS = 10.0
 
-THREADS = 8
+THREADS = 4
 """Lists that are read at the same time; more of them only wait for each other (Python runs one at a time)."""
 
 CONNECTIONS = THREADS + 2

@@ -35,6 +35,8 @@ def serve(
       TOKEN=$(ml-assets token create dashboard) && ml-assets serve --host 0.0.0.0 --port 8080
       curl -H "Authorization: Bearer $TOKEN" localhost:8080/api/v1/ml/recommendations
     """
+    import gc
+
     import uvicorn
 
     from ml_assets.api.app import create_app
@@ -70,6 +72,9 @@ def serve(
         )
         if with_parent:
             _end_with(with_parent, server)
+        # What was imported lives as long as the process; to look through it for garbage stops all answers.
+        gc.collect()
+        gc.freeze()
         try:
             server.run()
         finally:
