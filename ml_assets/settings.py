@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     api_rate_limit: float = Field(
         default=250.0, ge=0.0, description="Requests a second that the API takes of a token; 0: no limit."
     )
+    api_origins: str = Field(
+        default="",
+        description="Origins of web pages that may call the API from a browser (CORS), such as "
+        "https://dash.example.com, separated by commas; empty: none.",
+    )
     forecast_methods: str = Field(
         default="",
         description="Methods that forecasts choose among, separated by commas; empty: those of "

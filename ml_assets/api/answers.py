@@ -18,11 +18,11 @@ def json_answer(
     return Response(orjson.dumps(document, option=_OPTIONS), status, dict(headers or {}), "application/json")
 
 
-def page_answer(
+def page_document(
     items: Iterable[Mapping[str, Any]], next_cursor: str | None, data_as_of: dt.datetime | None
-) -> Response:
-    """One page of a list."""
-    return json_answer({"items": list(items), "next_cursor": next_cursor, "data_as_of": data_as_of})
+) -> dict[str, Any]:
+    """One page of a list, as `json_answer` takes it."""
+    return {"items": list(items), "next_cursor": next_cursor, "data_as_of": data_as_of}
 
 
 def stored_json(text: str | None) -> orjson.Fragment | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from ml_assets.api import metrics, problems
 from ml_assets.api.callers import is_open
@@ -28,6 +29,7 @@ from ml_assets.api.routes import (
     runs,
     summaries,
 )
+from ml_assets.settings import settings
 
 PREFIX = "/api/v1/ml"
 
@@ -72,11 +74,25 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     problems.install(app)
     metrics.install(app, PREFIX)
+    _let_in_pages(app)
     for resource in RESOURCES:
         app.include_router(resource.router, prefix=PREFIX, responses=problems.problems())
     app.include_router(health.router)
     app.openapi = lambda: _described(app)
     return app
+
+
+def _let_in_pages(app: FastAPI) -> None:
+    """Let pages of the origins of the settings call the app from a browser; of none unless they are named."""
+    origins = [origin.strip() for origin in settings().api_origins.split(",") if origin.strip()]
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["Location", "Retry-After", "Data-As-Of"],
+        )
 
 
 @asynccontextmanager

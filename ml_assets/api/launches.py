@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from ml_assets.api.answers import json_answer
 from ml_assets.api.callers import Caller
 from ml_assets.api.context import Context
-from ml_assets.api.filters import ConfigId, Day, EntityId, Level, require_account
+from ml_assets.api.filters import ConfigId, Day, EntityId, Level, OfDays, require_account
 from ml_assets.api.lists import require_entities
 from ml_assets.api.problems import Problem
 from ml_assets.api.runs import run_document
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ANONYMOUS = "anonymous"
+SUCCESS = "SUCCESS"
 MOST_DAYS = 366
 MOST_ENTITIES = 1000
 MOST_WAIT_SECONDS = 120
@@ -91,6 +92,9 @@ class Target:
     assets: tuple[str, ...]
     path: str
     """Of the list that shows what was made, under the API's prefix."""
+    query: type[OfDays]
+    read: Callable[[Context, Caller, Any], dict[str, Any]]
+    """A page of that list, for a `query`."""
 
 
 async def launch(
@@ -113,7 +117,8 @@ async def launch(
     if launcher is None:
         raise Problem(503, "This server launches nothing.")
     run_id = await _in_thread(lambda: _launched(context, launcher, caller, target, body, key, settings or {}))
-    results = f"{request.url.path.rsplit('/', 2)[0]}/{target.path}?{urlencode(_list_query(context, body))}"
+    shown = _list_query(context, body)
+    results = f"{request.url.path.rsplit('/', 2)[0]}/{target.path}?{urlencode(shown)}"
     until = time.monotonic() + wait
     while True:
         state = await _in_thread(lambda: launcher.state(run_id))
@@ -123,8 +128,13 @@ async def launch(
         if state.is_done or left <= 0:
             break
         await asyncio.sleep(min(LOOK_SECONDS, left))
+    result = None
+    if wait and state.status == SUCCESS:
+        query = target.query.model_validate(shown)
+        result = await _in_thread(lambda: target.read(context, caller, query))
     document = {
         **run_document(state),
+        "result": result,
         "results_url": results,
         "data_as_of": await _in_thread(lambda: context.data_as_of({body.config_id})),
     }
@@ -240,7 +250,9 @@ def _list_query(context: Context, body: LaunchRequest) -> dict[str, Any]:
     """The query of the list that shows what a call makes."""
     start, end = days_of(context, body, may_run=True)
     days = {"date": end} if start == end else {"from": start, "to": end}
-    return {"config_id": body.config_id, "entity_type": body.entity_type, **days}
+    chosen = body.entity_ids if isinstance(body, EntityLaunchRequest) else None
+    one = {"entity_id": chosen[0]} if chosen is not None and len(chosen) == 1 else {}
+    return {"config_id": body.config_id, "entity_type": body.entity_type, **one, **days}
 
 
 def _hash(document: Mapping[str, Any]) -> str:

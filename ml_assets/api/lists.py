@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import Response
 
-from ml_assets.api.answers import page_answer, stored_json
+from ml_assets.api.answers import json_answer, page_document, stored_json
 from ml_assets.api.callers import Caller
 from ml_assets.api.context import Context
 from ml_assets.api.filters import OfDays, OfEntities, Paged, visible_accounts
@@ -21,7 +21,7 @@ EVERY_DAY: Days = (None, None)
 Rows = list[dict[str, Any]]
 
 
-def answer_list(
+def read_list(
     context: Context,
     caller: Caller,
     query: Paged,
@@ -30,8 +30,8 @@ def answer_list(
     *,
     is_of_any_day: bool = False,
     complete: Callable[[sa.Connection, Rows], None] | None = None,
-) -> Response:
-    """A page of a list, of the accounts that the caller may see.
+) -> dict[str, Any]:
+    """A page of a list, of the accounts that the caller may see, as `json_answer` takes it.
 
     `asked` gives values to the list's filters beside those of the query's own fields. Without days in the
     query it is of each account's newest day, or `is_of_any_day`. `complete` adds to the rows.
@@ -75,7 +75,18 @@ def answer_list(
             # Callers from before the levels read campaigns by it.
             row["campaign_id"] = row["entity_id"] if row["entity_type"] == "campaign" else None
     cursor = None if place is None else write_cursor(place, filters)
-    return page_answer(rows, cursor, context.data_as_of(config_ids))
+    return page_document(rows, cursor, context.data_as_of(config_ids))
+
+
+def answer_list(
+    context: Context,
+    caller: Caller,
+    query: Paged,
+    listing: Listing,
+    asked: Mapping[str, Any],
+) -> Response:
+    """A page of a list as a response; as `read_list`."""
+    return json_answer(read_list(context, caller, query, listing, asked))
 
 
 def require_entities(

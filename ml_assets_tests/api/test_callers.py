@@ -14,6 +14,7 @@ from ml_assets.api.app import PREFIX, create_app
 from ml_assets.api.callers import TokenCache
 from ml_assets.api.context import Context
 from ml_assets.api.rate_limit import RateLimiter
+from ml_assets.settings import settings
 from ml_assets.storage.tokens import create_token, list_tokens, revoke_token
 from ml_assets_tests.api.serving import serving
 
@@ -142,3 +143,24 @@ def test_when_a_token_was_last_used_is_kept(filled: sa.Engine) -> None:
         [token] = list_tokens(connection)
     assert token.last_used_at is not None
     assert dt.datetime.now(dt.UTC) - token.last_used_at < dt.timedelta(minutes=1)
+
+
+def test_pages_of_other_origins_are_answered_only_where_they_are_named(
+    filled: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks = {"Origin": "https://dash.example", "Access-Control-Request-Method": "GET"}
+    with served(filled) as (url, _):
+        closed = requests.options(f"{url}/accounts", headers=asks, timeout=20)
+        assert closed.status_code == 405
+        assert (
+            "Access-Control-Allow-Origin" not in get(f"{url}/accounts", Origin="https://dash.example").headers
+        )
+    monkeypatch.setenv("ML_ASSETS_API_ORIGINS", "https://dash.example, https://other.example")
+    settings.cache_clear()
+    with served(filled) as (url, _):
+        answer = requests.options(f"{url}/accounts", headers=asks, timeout=20)
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://dash.example"
+        foreign = requests.options(
+            f"{url}/accounts", headers={**asks, "Origin": "https://evil.example"}, timeout=20
+        )
+        assert "Access-Control-Allow-Origin" not in foreign.headers

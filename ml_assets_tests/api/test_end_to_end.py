@@ -1,4 +1,7 @@
-"""From a new database to a dismissed recommendation: the demo, `ml-assets dev`, and the API over HTTP."""
+"""From a new database to a dismissed recommendation: the demo, then the API over HTTP.
+
+On SQLite beside the UI (`ml-assets dev`), on PostgreSQL alone (`ml-assets serve`), with a Dagster of its own.
+"""
 
 import os
 import signal
@@ -32,10 +35,11 @@ def free_port() -> int:
 
 
 class Running:
-    """`ml-assets dev` on the demo account: its UI and its API."""
+    """The API on the demo account, and the UI where there is one."""
 
     def __init__(self, database_url: str, folder: Path) -> None:
         self.url = database_url
+        self.has_ui = database_url.startswith("sqlite")
         self.ui, self.api = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
         self.environment = {
             **{name: text for name, text in os.environ.items() if not name.startswith("ML_ASSETS_")},  # noqa: TID251
@@ -65,10 +69,15 @@ class Running:
 def running(database_url: str, tmp_path: Path) -> Iterator[Running]:
     made = Running(database_url, tmp_path)
     subprocess.run(made.command("demo", "--days", "2"), env=made.environment, check=True, timeout=400)  # noqa: S603
-    ports = [f"--{name}={url.rsplit(':', 1)[1]}" for name, url in (("port", made.ui), ("api-port", made.api))]
+    port, api_port = (url.rsplit(":", 1)[1] for url in (made.ui, made.api))
+    started = (
+        ["dev", f"--port={port}", f"--api-port={api_port}"]
+        if made.has_ui
+        else ["serve", f"--port={api_port}"]
+    )
     with made.log.open("w", encoding="utf-8") as log:
         process = subprocess.Popen(  # noqa: S603
-            made.command("dev", *ports),
+            made.command(*started),
             env=made.environment,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -77,7 +86,7 @@ def running(database_url: str, tmp_path: Path) -> Iterator[Running]:
         )
     try:
         until = time.monotonic() + START_SECONDS
-        for url in (f"{made.ui}/server_info", f"{made.api}/readyz"):
+        for url in (f"{made.ui}/server_info",) * made.has_ui + (f"{made.api}/readyz",):
             while True:
                 with suppress(requests.RequestException):
                     if requests.get(url, timeout=5).status_code == 200:
@@ -101,6 +110,7 @@ def test_what_is_dismissed_stays_so_when_it_is_generated_again(running: Running)
     assert (done.json()["status"], done.json()["kind"]) == ("SUCCESS", "run")
     listed = requests.get(f"{running.api}{done.json()['results_url']}", timeout=60).json()
     assert listed["items"]
+    assert done.json()["result"]["items"] == listed["items"]
     first = next(row for row in listed["items"] if row["status"] == "active")
     said = running.post(f"/recommendations/{first['id']}/dismiss", who="Ana", reason="planned otherwise")
     assert said.status_code == 200, said.text
@@ -132,7 +142,8 @@ def test_what_is_dismissed_stays_so_when_it_is_generated_again(running: Running)
     _the_same_at_once_runs_once(running, account)
     _a_key_names_one_request(running, account)
     _several_days_are_a_backfill(running, account)
-    _a_run_that_fails_says_why(running)
+    if running.has_ui:
+        _a_run_that_fails_says_why(running)
 
 
 def _the_same_at_once_runs_once(running: Running, account: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ml_assets.api.routes import health
 from ml_assets.defs.instance import DEFAULT_CONFIG
 from ml_assets.settings import Settings
 from ml_assets_tests.test_packaging import pins
@@ -141,3 +142,25 @@ def test_the_lock_file_for_kubernetes_adds_the_run_launcher_and_changes_no_versi
     dagster = {there[name] for name in there if name in {"dagster", "dagster-webserver", "dagster-graphql"}}
     assert len(dagster) == 1
     assert f"--version {dagster.pop()}" in (DEPLOY / "values.yaml").read_text()
+
+
+def test_the_api_of_kubernetes_is_that_of_the_image_and_asks_what_the_server_answers() -> None:
+    deployment, service = yaml.safe_load_all((DEPLOY / "api.yaml").read_text(encoding="utf-8"))
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    image = read("values.yaml")["dagster-user-deployments"]["deployments"][0]["image"]
+    assert container["image"] == f"{image['repository']}:{image['tag']}"
+    assert (BINARIES / container["command"][0]).is_file()
+    assert container["command"][1] == "serve"
+    port = container["command"][container["command"].index("--port") + 1]
+    assert container["ports"] == [{"name": "http", "containerPort": int(port)}]
+    asked = {container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")}
+    assert asked == {"/healthz", "/readyz"}
+    assert asked <= {route.path for route in health.router.routes}  # type: ignore[attr-defined]
+    names = {variable["name"] for variable in container["env"]}
+    assert {name for name in names if name.startswith("ML_ASSETS_")} <= {
+        f"ML_ASSETS_{field.upper()}" for field in Settings.model_fields
+    }
+    wanted = set(re.findall(r"env: ([A-Z_]+)", (DEPLOY / "dagster.yaml").read_text()))
+    in_image = set(re.findall(r"([A-Z_]+)=", (DEPLOY / "Dockerfile").read_text()))
+    assert wanted <= names | in_image
+    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]

@@ -1,7 +1,7 @@
 """Runs and backfills of Dagster, as callers see them."""
 
 import datetime as dt
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -32,3 +32,6 @@ class LaunchedRun(Run):
     """A run that was asked for."""
 
     results_url: str = Field(description="Path of the list of what it makes, to be read when it is done.")
+    result: dict[str, Any] | None = Field(
+        description="Its first page, where the run succeeded within `wait`; null otherwise."
+    )

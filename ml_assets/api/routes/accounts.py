@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from fastapi import Query as QueryParameters
 from pydantic import BaseModel, Field
 
-from ml_assets.api.answers import page_answer
+from ml_assets.api.answers import json_answer, page_document
 from ml_assets.api.callers import Reader
 from ml_assets.api.context import Shared
 from ml_assets.api.filters import ConfigId, Query, visible_accounts
@@ -44,4 +44,4 @@ def list_accounts(
     config_ids = visible_accounts(context, caller, query.config_id)
     shown = context.accounts().filter(pl.col("config_id").is_in(config_ids)).sort("config_id")
     rows = shown.select(list(Account.model_fields)).to_dicts()
-    return page_answer(rows, None, context.data_as_of(config_ids))
+    return json_answer(page_document(rows, None, context.data_as_of(config_ids)))

@@ -1,14 +1,15 @@
 """Anomalies: what is out of its expected band."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field, StringConstraints
 
-from ml_assets.api.callers import Reader
-from ml_assets.api.context import Shared
+from ml_assets.api.answers import json_answer
+from ml_assets.api.callers import Caller, Reader
+from ml_assets.api.context import Context, Shared
 from ml_assets.api.filters import OfDays, PlainText
-from ml_assets.api.lists import answer_list
+from ml_assets.api.lists import read_list
 from ml_assets.api.models.lists import Anomaly, page_model
 from ml_assets.api.problems import problems
 from ml_assets.storage.lists import ANOMALIES
@@ -44,6 +45,11 @@ def list_anomalies(query: Annotated[AnomalyQuery, Query()], caller: Reader, cont
 
     Of each account's newest day, unless days or an incident are given or `open` asks for all that go on.
     """
+    return json_answer(read_anomalies(context, caller, query))
+
+
+def read_anomalies(context: Context, caller: Caller, query: AnomalyQuery) -> dict[str, Any]:
+    """A page of anomalies."""
     asked = {
         "severity": query.severity,
         "metric": query.metric,
@@ -51,4 +57,4 @@ def list_anomalies(query: Annotated[AnomalyQuery, Query()], caller: Reader, cont
         "open": "open" if query.open else None,
     }
     is_of_any_day = query.incident is not None or query.open
-    return answer_list(context, caller, query, ANOMALIES, asked, is_of_any_day=is_of_any_day)
+    return read_list(context, caller, query, ANOMALIES, asked, is_of_any_day=is_of_any_day)

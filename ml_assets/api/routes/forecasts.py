@@ -7,10 +7,11 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from ml_assets.api.callers import Reader
-from ml_assets.api.context import Shared
+from ml_assets.api.answers import json_answer
+from ml_assets.api.callers import Caller, Reader
+from ml_assets.api.context import Context, Shared
 from ml_assets.api.filters import OfDays
-from ml_assets.api.lists import Rows, answer_list
+from ml_assets.api.lists import Rows, read_list
 from ml_assets.api.models.lists import Forecast, page_model
 from ml_assets.api.problems import problems
 from ml_assets.forecasts.frames import MOST_HORIZON
@@ -37,8 +38,13 @@ def list_forecasts(query: Annotated[ForecastQuery, Query()], caller: Reader, con
 
     Of each account's newest day unless days, on which they were made, are given.
     """
+    return json_answer(read_forecasts(context, caller, query))
+
+
+def read_forecasts(context: Context, caller: Caller, query: ForecastQuery) -> dict[str, Any]:
+    """A page of forecasts with their days."""
     asked = {"metric": query.metric, "horizon": query.horizon}
-    return answer_list(context, caller, query, FORECASTS, asked, complete=_add_points)
+    return read_list(context, caller, query, FORECASTS, asked, complete=_add_points)
 
 
 def _add_points(connection: sa.Connection, rows: Rows) -> None:

@@ -17,14 +17,22 @@ from ml_assets.api.launches import (
 )
 from ml_assets.api.models.runs import LaunchedRun
 from ml_assets.api.problems import problems
+from ml_assets.api.routes.anomalies import AnomalyQuery, read_anomalies
+from ml_assets.api.routes.classifications import ClassificationQuery, read_classifications
+from ml_assets.api.routes.forecasts import ForecastQuery, read_forecasts
+from ml_assets.api.routes.recommendations import RecommendationQuery, read_recommendations
 from ml_assets.forecasts.frames import MOST_HORIZON
 
 router = APIRouter()
 
-CLASSIFY = Target(("features", "classifications"), "classifications")
-DETECT = Target(("anomalies",), "anomalies")
-GENERATE_RECOMMENDATIONS = Target(("recommendations",), "recommendations")
-GENERATE_FORECASTS = Target(("forecasts",), "forecasts")
+CLASSIFY = Target(
+    ("features", "classifications"), "classifications", ClassificationQuery, read_classifications
+)
+DETECT = Target(("anomalies",), "anomalies", AnomalyQuery, read_anomalies)
+GENERATE_RECOMMENDATIONS = Target(
+    ("recommendations",), "recommendations", RecommendationQuery, read_recommendations
+)
+GENERATE_FORECASTS = Target(("forecasts",), "forecasts", ForecastQuery, read_forecasts)
 
 _LOCATION = {"Location": {"description": "Where the run is told of.", "schema": {"type": "string"}}}
 

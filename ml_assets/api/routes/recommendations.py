@@ -1,15 +1,16 @@
 """Recommendations: what to do, and what is held back and why."""
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from ml_assets.api.callers import Reader
-from ml_assets.api.context import Shared
+from ml_assets.api.answers import json_answer
+from ml_assets.api.callers import Caller, Reader
+from ml_assets.api.context import Context, Shared
 from ml_assets.api.filters import OfDays
-from ml_assets.api.lists import answer_list
+from ml_assets.api.lists import read_list
 from ml_assets.api.models.lists import Recommendation, page_model
 from ml_assets.api.problems import problems
 from ml_assets.storage.lists import RECOMMENDATIONS
@@ -56,6 +57,11 @@ def list_recommendations(
 
     Of each account's newest day, unless days are given or a status that is of the past.
     """
+    return json_answer(read_recommendations(context, caller, query))
+
+
+def read_recommendations(context: Context, caller: Caller, query: RecommendationQuery) -> dict[str, Any]:
+    """A page of recommendations."""
     is_of_past = query.status not in {None, "active"}
     asked = {
         "type": query.type,
@@ -64,4 +70,4 @@ def list_recommendations(
         "blocked": query.blocked if query.blocked is not None or is_of_past else False,
         "now": dt.datetime.now(dt.UTC),
     }
-    return answer_list(context, caller, query, RECOMMENDATIONS, asked, is_of_any_day=is_of_past)
+    return read_list(context, caller, query, RECOMMENDATIONS, asked, is_of_any_day=is_of_past)
