@@ -16,9 +16,8 @@ from ml_assets.frames import ENTITIES
 from ml_assets.storage.bulk import schema_of
 from ml_assets.storage.keys import date_column, table_of
 from ml_assets.storage.pages import Listing, Sort, moment
-from ml_assets.storage.reads import ENTITY_MODELS, Condition
+from ml_assets.storage.reads import ENTITY_MODELS, Condition, entity_columns
 from ml_assets.storage.tables import (
-    AdsAdset,
     MLAnomaly,
     MLClassification,
     MLFeatures,
@@ -166,25 +165,10 @@ def entities(level: EntityType) -> Listing:
     """Campaigns, adsets or ads as last seen, in ENTITIES. Filters: entity_id, effective_status."""
     table = table_of(ENTITY_MODELS[level])
     own_id = table.c[level.id_column]
-    special: dict[str, sa.ColumnElement[Any]] = {
-        "entity_type": sa.literal(level.value, sa.String),
-        "entity_id": own_id,
-        "parent_id": sa.null() if level.parent is None else table.c[level.parent.id_column],
-    }
-    source: sa.FromClause = table
-    if level is EntityType.AD:
-        adset = table_of(AdsAdset)
-        source = table.outerjoin(
-            adset, (adset.c.config_id == table.c.config_id) & (adset.c.adset_id == table.c.adset_id)
-        )
-        special["campaign_id"] = sa.func.coalesce(table.c.campaign_id, adset.c.campaign_id)
-    columns = {
-        name: (special.get(name, table.c[name] if name in table.c else sa.null()), dtype)
-        for name, dtype in ENTITIES.items()
-    }
+    columns, source = entity_columns(level)
     return Listing(
         name="entities",
-        columns=columns,
+        columns={name: (column, ENTITIES[name]) for name, column in columns.items()},
         source=source,
         account=table.c.config_id,
         order=(Sort(table.c.config_id), Sort(own_id)),

@@ -83,6 +83,24 @@ def _read_level(
     config_ids: Sequence[int] | None,
     entity_ids: Sequence[str] | None,
 ) -> pl.DataFrame:
+    columns, source = entity_columns(level)
+    table = table_of(ENTITY_MODELS[level])
+    own_id = table.c[level.id_column]
+    where = _of_accounts(table, config_ids)
+    if entity_ids is not None:
+        where.append(has_ids(connection, own_id, entity_ids))
+    return fetch(
+        connection,
+        list(columns.values()),
+        ENTITIES,
+        source=source,
+        where=where,
+        order_by=[table.c.config_id, own_id],
+    )
+
+
+def entity_columns(level: EntityType) -> tuple[dict[str, sa.ColumnElement[Any]], sa.FromClause]:
+    """What ENTITIES takes from the tables for a level, by name, and where it is selected from."""
     table = table_of(ENTITY_MODELS[level])
     own_id = table.c[level.id_column]
     special: dict[str, sa.ColumnElement[Any]] = {
@@ -97,16 +115,11 @@ def _read_level(
             adset, (adset.c.config_id == table.c.config_id) & (adset.c.adset_id == table.c.adset_id)
         )
         special["campaign_id"] = sa.func.coalesce(table.c.campaign_id, adset.c.campaign_id)
-    columns = [
-        special[name] if name in special else table.c[name] if name in table.c else sa.null()
+    columns = {
+        name: special[name] if name in special else table.c[name] if name in table.c else sa.null()
         for name in ENTITIES
-    ]
-    where = _of_accounts(table, config_ids)
-    if entity_ids is not None:
-        where.append(has_ids(connection, own_id, entity_ids))
-    return fetch(
-        connection, columns, ENTITIES, source=source, where=where, order_by=[table.c.config_id, own_id]
-    )
+    }
+    return columns, source
 
 
 def read_entity_versions(

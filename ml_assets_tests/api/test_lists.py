@@ -3,13 +3,19 @@
 import base64
 import datetime as dt
 import json
-from typing import Any
+from typing import Any, get_args
 
 import sqlalchemy as sa
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from ml_assets.api.app import RESOURCES
+from ml_assets.api.routes.anomalies import Severity
+from ml_assets.api.routes.classifications import Tier
+from ml_assets.api.routes.forecasts import Metric
+from ml_assets.api.routes.recommendations import Kind, Status
+from ml_assets.forecasts.frames import TARGET_METRICS
+from ml_assets.storage.tables import RECOMMENDATION_STATUS, RECOMMENDATION_TYPE, SEVERITY, TIER
 from ml_assets.storage.tokens import create_token
 from ml_assets_tests.api.made import (
     CLOSED_INCIDENT,
@@ -289,3 +295,11 @@ def test_a_cursor_of_another_list_is_refused(api: Api) -> None:
     cursor = api.get("classifications", limit=1)["next_cursor"]
     assert "cursor" in api.refusal("features", 422, cursor=cursor)
     assert "cursor" in api.refusal("classifications", 422, cursor=cursor, entity_type="ad")
+
+
+def test_the_words_that_filters_take_are_those_that_are_stored() -> None:
+    assert get_args(Tier) == TIER
+    assert get_args(Severity) == SEVERITY
+    assert get_args(Status) == RECOMMENDATION_STATUS
+    assert set(get_args(Kind)) == set(RECOMMENDATION_TYPE)
+    assert set(get_args(Metric)) == set(TARGET_METRICS)
