@@ -135,6 +135,15 @@ def test_whatever_is_sent_is_answered_as_described_and_is_nothing_but_a_paramete
         schemathesis(url, tmp_path, "-H", f"Authorization: Bearer {secret}")
         refused = requests.get(f"{url}/api/v1/ml/accounts", timeout=10)
         assert refused.status_code == 401
+        with filled.begin() as connection:
+            other, _ = create_token(connection, "other", "read", [2], None, "test")
+            asked = sa.text("SELECT run_id FROM api_launches WHERE config_id = 1 AND run_id IS NOT NULL")
+            run_id = connection.execute(asked).scalars().first()
+        time.sleep(6)
+        for token, status in ((secret, 200), (other, 404)):
+            headers = {"Authorization": f"Bearer {token}"}
+            told = requests.get(f"{url}/api/v1/ml/runs/{run_id}", headers=headers, timeout=10)
+            assert told.status_code == status, told.text
     # It has found its way to launches, deeds and feedback, and to no other table.
     after = contents(filled)
     changed = {name for name, count in after.items() if count != before[name]}

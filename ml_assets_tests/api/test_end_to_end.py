@@ -3,6 +3,7 @@
 On SQLite beside the UI (`ml-assets dev`), on PostgreSQL alone (`ml-assets serve`), with a Dagster of its own.
 """
 
+import datetime as dt
 import os
 import signal
 import socket
@@ -142,6 +143,7 @@ def test_what_is_dismissed_stays_so_when_it_is_generated_again(running: Running)
     _the_same_at_once_runs_once(running, account)
     _a_key_names_one_request(running, account)
     _several_days_are_a_backfill(running, account)
+    _what_cannot_be_made_is_told(running, account)
     if running.has_ui:
         _a_run_that_fails_says_why(running)
 
@@ -178,6 +180,31 @@ def _several_days_are_a_backfill(running: Running, account: int) -> None:
     assert answer.json()["run_ids"]
     oldest = running.get(answer.json()["results_url"].removeprefix(PREFIX))
     assert oldest["items"]
+
+
+def _what_cannot_be_made_is_told(running: Running, account: int) -> None:
+    tomorrow = (dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).date().isoformat()
+    launched = len(_launches(running))
+    for body, status, said in (
+        ({"date": tomorrow}, 422, "is not over yet"),
+        ({"date": "2001-01-01"}, 422, "ML_ASSETS_START_DATE"),
+        ({"entity_ids": ["1"]}, 404, "There is no campaign 1"),
+        ({"config_id": 99}, 404, "There is no account 99"),
+        ({"days": 0}, 422, "body.days"),
+    ):
+        answer = running.post("/classifications/classify", **{"config_id": account, **body})
+        assert answer.status_code == status, answer.text
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert said in answer.json()["detail"]
+    assert len(_launches(running)) == launched
+
+
+def _launches(running: Running) -> list[str]:
+    engine = create_engine(running.url)
+    with engine.connect() as connection:
+        found = connection.execute(sa.text("SELECT id FROM api_launches")).scalars().all()
+    engine.dispose()
+    return list(found)
 
 
 def _a_run_that_fails_says_why(running: Running) -> None:
