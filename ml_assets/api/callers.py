@@ -15,7 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
-from ml_assets.api.context import Context, Shared
+from ml_assets.api.context import Context, Kept, Shared
 from ml_assets.api.problems import Problem
 from ml_assets.api.rate_limit import RateLimiter
 from ml_assets.storage.tokens import Token, hash_of, list_tokens, touch_tokens
@@ -58,8 +58,7 @@ class TokenCache:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._tokens: tuple[Token, ...] = ()
-        self._read_at = -math.inf
+        self._tokens = Kept(self._read, TOKENS_SECONDS)
         self._used: dict[str, dt.datetime] = {}
         self._touched_at = time.monotonic()
         self.failures = RateLimiter(FAILURES_PER_SECOND, 2 * FAILURES_PER_SECOND)
@@ -80,18 +79,15 @@ class TokenCache:
     @property
     def is_old(self) -> bool:
         """Whether the next look reads the database."""
-        return time.monotonic() - self._read_at >= TOKENS_SECONDS
+        return self._tokens.is_old
 
     def all(self) -> tuple[Token, ...]:
         """All tokens, also those that are no good any more."""
-        if not self.is_old:
-            return self._tokens
-        with self._lock:
-            if self.is_old:
-                with self._engine.connect() as connection:
-                    self._tokens = tuple(list_tokens(connection))
-                self._read_at = time.monotonic()
-        return self._tokens
+        return self._tokens.get()
+
+    def _read(self) -> tuple[Token, ...]:
+        with self._engine.connect() as connection:
+            return tuple(list_tokens(connection))
 
     def used(self, token: Token) -> None:
         """Note that a token was used; it is written once a minute, away from the request."""

@@ -37,7 +37,10 @@ BURST_SECONDS = 2.0
 
 
 class Kept(Generic[T]):
-    """A value that is read again when it is older than some seconds. One thread reads, the others wait."""
+    """A value that is read again when it is older than some seconds. Safe to share among threads.
+
+    One thread reads; the others take what was there meanwhile, and wait only for the first of all.
+    """
 
     def __init__(self, read: Callable[[], T], seconds: float) -> None:
         self._read = read
@@ -45,17 +48,24 @@ class Kept(Generic[T]):
         self._lock = threading.Lock()
         self._value: tuple[float, T] | None = None
 
+    @property
+    def is_old(self) -> bool:
+        """Whether the next look reads it."""
+        return self._value is None or time.monotonic() - self._value[0] >= self._seconds
+
     def get(self) -> T:
         """The value; what `read` raises is passed on and nothing is kept."""
         found = self._value
-        if found is not None and time.monotonic() - found[0] < self._seconds:
+        if found is not None and not self.is_old:
             return found[1]
-        with self._lock:
-            found = self._value
-            if found is None or time.monotonic() - found[0] >= self._seconds:
-                found = (time.monotonic(), self._read())
-                self._value = found
+        if not self._lock.acquire(blocking=found is None) and found is not None:
             return found[1]
+        try:
+            if self._value is None or self.is_old:
+                self._value = (time.monotonic(), self._read())
+            return self._value[1]
+        finally:
+            self._lock.release()
 
 
 @dataclass
