@@ -4,6 +4,7 @@ import datetime as dt
 import hmac
 import logging
 import math
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ TOKENS_SECONDS = 5.0
 TOUCH_SECONDS = 60.0
 FAILURES_PER_SECOND = 20.0
 
-THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 ANONYMOUS = "anonymous"
 
 _log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ async def _caller(
     if context.tokens.is_old:
         await run_in_threadpool(context.tokens.all)
     if is_open(context):
-        if not _names_this_machine(request.url.hostname):
+        if not _names_this_machine(request):
             # A web page that had its own name point to this machine would otherwise read everything.
             raise Problem(403, "Without a token the API answers to the names of this machine alone.")
         return _limited(context, OPEN)
@@ -162,8 +163,14 @@ def is_open(context: Context) -> bool:
     return context.is_open_allowed and not context.tokens.all()
 
 
-def _names_this_machine(host: str | None) -> bool:
-    return (host or "").strip("[]").lower() in THIS_MACHINE
+def _names_this_machine(request: Request) -> bool:
+    """Whether the one Host header, as it was sent, is a name of this machine.
+
+    `request.url` puts the server's own address in the place of a header it cannot read, such as
+    `a{b.example`, and browsers do send such names.
+    """
+    hosts = request.headers.getlist("host")
+    return len(hosts) == 1 and _THIS_MACHINE.fullmatch(hosts[0]) is not None
 
 
 def _limited(context: Context, caller: Caller) -> Caller:

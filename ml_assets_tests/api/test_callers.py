@@ -64,6 +64,27 @@ def test_without_any_token_this_machine_is_let_in_and_no_other_name_of_it(filled
         assert get(f"{url}/accounts").status_code == 401
 
 
+def test_the_host_is_taken_as_it_was_sent(filled: sa.Engine) -> None:
+    with served(filled) as (url, _):
+        for host in ("localhost", "LOCALHOST:8000", "127.0.0.1", "[::1]", "[::1]:8000"):
+            assert get(f"{url}/accounts", Host=host).status_code == 200, host
+        # Browsers send braces and quotes in the names of hosts, as DNS can hold them.
+        for host in (
+            "a{b.evil.example",
+            "a}b.evil.example",
+            "a`b.evil.example",
+            'a"b.evil.example:8000',
+            "a_b.evil.example",
+            "localhost.evil.example",
+            "localhost.",
+            "evil.example#@localhost",
+            "[::1",
+            "testserver",
+            "",
+        ):
+            assert get(f"{url}/accounts", Host=host).status_code == 403, host
+
+
 def test_the_first_token_closes_the_door_for_good(filled: sa.Engine) -> None:
     with served(filled) as (url, _):
         assert get(f"{url}/accounts").status_code == 200
