@@ -6,7 +6,6 @@ import logging
 import math
 import re
 import threading
-import time
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -25,6 +24,8 @@ TOKENS_SECONDS = 5.0
 """How long tokens are kept in memory: one that was revoked works so long at most."""
 
 TOUCH_SECONDS = 60.0
+"""How long after a use it is written; what else is used meanwhile is written with it."""
+
 FAILURES_PER_SECOND = 20.0
 
 _THIS_MACHINE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
@@ -61,7 +62,7 @@ class TokenCache:
         self._lock = threading.Lock()
         self._tokens = Kept(self._read, TOKENS_SECONDS)
         self._used: dict[str, dt.datetime] = {}
-        self._touched_at = time.monotonic()
+        self._writer: threading.Timer | None = None
         self.failures = RateLimiter(FAILURES_PER_SECOND, 2 * FAILURES_PER_SECOND)
 
     def find(self, secret: str) -> Token | None:
@@ -91,25 +92,29 @@ class TokenCache:
             return tuple(list_tokens(connection))
 
     def used(self, token: Token) -> None:
-        """Note that a token was used; it is written once a minute, away from the request."""
-        self._used[token.id] = dt.datetime.now(dt.UTC)
-        if time.monotonic() - self._touched_at < TOUCH_SECONDS:
-            return
+        """Note that a token was used; it is written within a minute, away from the request."""
         with self._lock:
-            if time.monotonic() - self._touched_at < TOUCH_SECONDS:
-                return
-            self._touched_at = time.monotonic()
-        threading.Thread(target=self.write_used, daemon=True).start()
+            self._used[token.id] = dt.datetime.now(dt.UTC)
+            if self._writer is None:
+                self._writer = threading.Timer(TOUCH_SECONDS, self.write_used)
+                self._writer.daemon = True
+                self._writer.start()
 
     def write_used(self) -> None:
-        """Write when tokens were last used. A database that cannot be reached is tried again next time."""
+        """Write when tokens were last used. Where the database fails, it is written after the next use."""
         with self._lock:
-            used, self._used = self._used, {}
+            if self._writer is not None:
+                self._writer.cancel()
+            used, self._used, self._writer = self._used, {}, None
+        if not used:
+            return
         try:
             with self._engine.begin() as connection:
                 touch_tokens(connection, used)
         except SQLAlchemyError:
-            _log.warning("When tokens were last used could not be written; it is tried again in a minute.")
+            with self._lock:
+                self._used = {**used, **self._used}
+            _log.warning("When tokens were last used could not be written; the next use tries it again.")
 
 
 _bearer = HTTPBearer(

@@ -95,6 +95,7 @@ class Context:
 
     def close(self) -> None:
         """Close what the context opened; the engine it was given stays open."""
+        self.tokens.write_used()
         if self.reading is not self.engine:
             self.reading.dispose()
 

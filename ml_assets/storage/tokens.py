@@ -71,13 +71,13 @@ def create_token(
 ) -> tuple[str, Token]:
     """Make a token: its secret, which is told this once, and what is kept; with one line of the log.
 
-    `config_ids` None: all accounts. Raises UsageError for a name that is empty, too long or in use, for
-    unknown accounts, for none at all, and for an end that is past.
+    `config_ids` None: all accounts. Raises UsageError for a name that is empty, too long, not printable or
+    in use, for unknown accounts, for none at all, and for an end that is past.
     """
     now = dt.datetime.now(dt.UTC)
     title = name.strip()
-    if not title or len(title) > LONGEST_NAME or "\x00" in title:
-        raise UsageError(f"A token needs a name of 1 to {LONGEST_NAME} characters: who or what uses it.")
+    if not title or len(title) > LONGEST_NAME or not title.isprintable():
+        raise UsageError(f"A token needs a printable name of 1 to {LONGEST_NAME} characters: who uses it.")
     if expires_at is not None and as_utc(expires_at) <= now:
         raise UsageError("The token would have expired already; give a later end.")
     begin_writing(connection, TABLE.name)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from ml_assets.api import callers
 from ml_assets.api.app import PREFIX, create_app
@@ -155,15 +156,73 @@ def test_too_many_requests_are_told_when_to_come_back_and_others_are_not_held_up
         assert get(f"{url}/accounts", second).status_code == 200
 
 
-def test_when_a_token_was_last_used_is_kept(filled: sa.Engine) -> None:
+def test_guessing_is_slowed_down_and_the_others_are_not(filled: sa.Engine) -> None:
     secret = make(filled, "dashboard")
     with served(filled) as (url, context):
+        context.tokens.failures = RateLimiter(0.5, 3.0)
+        answers = [get(f"{url}/accounts", f"mla_{guess}") for guess in range(5)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
+        assert int(answers[-1].headers["Retry-After"]) in {1, 2}
+        assert get(f"{url}/accounts", secret).status_code == 200
+
+
+def test_a_database_that_fails_lets_nobody_in_and_is_asked_again_at_once(filled: sa.Engine) -> None:
+    secret = make(filled, "dashboard")
+    tokens = TokenCache(filled)
+    assert tokens.find(secret) is not None
+    time.sleep(SOON)
+    with without_tokens(filled):
+        for _ in range(2):
+            with pytest.raises(SQLAlchemyError):
+                tokens.find(secret)
+    assert tokens.find(secret) is not None
+
+
+def last_used(engine: sa.Engine) -> list[dt.datetime | None]:
+    with engine.connect() as connection:
+        return [token.last_used_at for token in list_tokens(connection)]
+
+
+@contextmanager
+def without_tokens(engine: sa.Engine) -> Iterator[None]:
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE api_tokens RENAME TO tokens_away"))
+    yield
+    with engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE tokens_away RENAME TO api_tokens"))
+
+
+def test_when_a_token_was_last_used_is_written_when_the_server_ends(filled: sa.Engine) -> None:
+    secret = make(filled, "dashboard")
+    with served(filled) as (url, _):
         get(f"{url}/accounts", secret)
-        context.tokens.write_used()
-    with filled.connect() as connection:
-        [token] = list_tokens(connection)
-    assert token.last_used_at is not None
-    assert dt.datetime.now(dt.UTC) - token.last_used_at < dt.timedelta(minutes=1)
+        assert last_used(filled) == [None]
+    [used] = last_used(filled)
+    assert used is not None
+    assert dt.datetime.now(dt.UTC) - used < dt.timedelta(minutes=1)
+
+
+def test_one_use_is_written_though_none_follows(filled: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callers, "TOUCH_SECONDS", SOON)
+    secret = make(filled, "dashboard")
+    with served(filled) as (url, _):
+        get(f"{url}/accounts", secret)
+        until = time.monotonic() + 20
+        while last_used(filled) == [None] and time.monotonic() < until:
+            time.sleep(0.05)
+        assert last_used(filled) != [None]
+
+
+def test_a_use_that_could_not_be_written_is_not_forgotten(filled: sa.Engine) -> None:
+    secret = make(filled, "dashboard")
+    tokens = TokenCache(filled)
+    token = tokens.find(secret)
+    assert token is not None
+    tokens.used(token)
+    with without_tokens(filled):
+        tokens.write_used()
+    tokens.write_used()
+    assert last_used(filled) != [None]
 
 
 def test_pages_of_other_origins_are_answered_only_where_they_are_named(

@@ -73,9 +73,11 @@ def test_it_ends_by_itself_or_by_hand_and_its_name_is_free_again(engine: sa.Engi
 @pytest.mark.parametrize(
     ("name", "config_ids", "expires_at", "said"),
     [
-        ("  ", None, None, "needs a name"),
-        ("x" * 101, None, None, "needs a name"),
-        ("a\x00b", None, None, "needs a name"),
+        ("  ", None, None, "printable name"),
+        ("x" * 101, None, None, "printable name"),
+        ("a\x00b", None, None, "printable name"),
+        ("a\x1b[31m", None, None, "printable name"),
+        ("a\udcff", None, None, "printable name"),
         ("bot", [7], None, "no account 7"),
         ("bot", [], None, "no account chosen"),
         ("bot", None, NOW - dt.timedelta(days=1), "later end"),
