@@ -141,11 +141,24 @@ RECOMMENDATIONS = _of_entities(
     filters={
         "type": _equal(_ADVICE.c.recommendation_type, "type"),
         "status": lambda: status_now() == sa.bindparam("status", type_=sa.String),
+        "stored_status": _equal(_ADVICE.c.status, "stored_status"),
         "blocked": lambda: _ADVICE.c.blocked_by.is_not(None) == sa.bindparam("blocked", type_=sa.Boolean),
     },
     status=status_now(),
 )
-"""Filters: level, entity_id, type, status, blocked (whether it is held back). `now` has to be bound."""
+"""Filters: level, entity_id, type, status (`by_status`), blocked (whether it is held back). `now` has to be
+bound."""
+
+
+def by_status(status: str | None) -> dict[str, str]:
+    """What to ask RECOMMENDATIONS for those of a status (None: of any): by the index where it is as stored.
+
+    Only what is stored as active reads otherwise as time goes by.
+    """
+    if status is None:
+        return {}
+    return {"status" if status in {"active", "expired"} else "stored_status": status}
+
 
 _FORECASTS = table_of(MLForecast)
 FORECASTS = _of_entities(

@@ -8,7 +8,7 @@ for is bound to them. Which lists there are is said in `ml_assets.storage.lists`
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -220,16 +220,6 @@ def _statement(
         for number, step in enumerate(listing.order)
     ]
     conditions = [*listing.always, *(listing.filters[name]() for name in given)]
-    source = listing.source
-    account: sa.ColumnElement[int] = listing.account
-    if span == "newest" and not is_one:
-        accounts = table_of(AdsAccount)
-        source = accounts.join(source, listing.account == accounts.c.config_id)
-        account = accounts.c.config_id
-    asked = sa.bindparam("config_id", type_=sa.BigInteger)
-    conditions.append(account == asked if is_one else _among(dialect, account))
-    if span == "newest":
-        conditions.append(_is_newest(listing, asked if is_one else account, is_after))
     if listing.date is not None and span in {"from", "between"}:
         conditions.append(listing.date >= sa.bindparam("first_day", type_=sa.Date))
     if listing.date is not None and span in {"to", "between"}:
@@ -237,30 +227,69 @@ def _statement(
         conditions.append(listing.date < sa.bindparam("next_day", type_=sa.Date))
     if is_after:
         conditions += _after(listing.order)
-    further = [f"place_{number}" for number in range(len(listing.order))]
-    if _tells_newest(span, is_after):
-        places.append(projected(dialect, _newest_of_all(listing, dialect, is_one), pl.Date()).label(NEWEST))
-        further.append(NEWEST)
-    found = (
-        sa.select(*([listing.key] if listing.key is not None else columns), *places)
-        .select_from(source)
-        .where(*conditions)
-        .order_by(*(step.ordered for step in listing.order))
-        .limit(sa.bindparam("row_limit", type_=sa.Integer))
-    )
+    kept = [*([listing.key] if listing.key is not None else columns), *places]
+    if span == "newest" and not is_one:
+        found = _of_newest_days(listing, dialect, kept, conditions, is_after)
+    else:
+        asked = sa.bindparam("config_id", type_=sa.BigInteger)
+        conditions.append(listing.account == asked if is_one else _among(dialect, listing.account))
+        if span == "newest":
+            newest = _newest_day(listing, asked, is_after)
+            conditions.append(_date_of(listing) == newest)
+            kept += [] if is_after else [projected(dialect, newest, pl.Date()).label(NEWEST)]
+        found = _first(sa.select(*kept).select_from(listing.source).where(*conditions), _ordered(listing))
     if listing.key is None:
         return found
     keys = found.subquery("page")
-    ordered = [
-        keys.c[f"place_{number}"].desc() if step.is_descending else keys.c[f"place_{number}"].asc()
+    return (
+        sa.select(*columns, *(keys.c[name] for name in keys.c.keys()[1:]))
+        .select_from(listing.source.join(keys, keys.c[listing.key.name] == listing.key))
+        .order_by(*_ordered(listing, keys))
+    )
+
+
+def _of_newest_days(
+    listing: Listing,
+    dialect: str,
+    kept: Sequence[sa.ColumnElement[Any]],
+    conditions: Sequence[Condition],
+    is_after: bool,
+) -> sa.Select[Any]:
+    """The first rows of the newest day of each account that is bound: look-ups in an index for each.
+
+    PostgreSQL is told to go from account to account (LATERAL). Left to choose, it reads whole tables where
+    an account has a few hundred rows a day.
+    """
+    accounts = table_of(AdsAccount)
+    newest = (
+        sa.select(accounts.c.config_id, _newest_day(listing, accounts.c.config_id, is_after).label("day"))
+        .where(_among(dialect, accounts.c.config_id))
+        .cte("newest")
+    )
+    is_of_account = (listing.account == newest.c.config_id, _date_of(listing) == newest.c.day)
+    of_all = projected(dialect, sa.select(sa.func.max(newest.c.day)).scalar_subquery(), pl.Date())
+    told = [] if is_after else [of_all.label(NEWEST)]
+    if dialect != "postgresql":
+        rows = sa.select(*kept, *told).select_from(newest.join(listing.source, sa.and_(*is_of_account)))
+        return _first(rows.where(*conditions), _ordered(listing))
+    of_account = sa.select(*kept).select_from(listing.source).where(*is_of_account, *conditions)
+    rows = _first(of_account, _ordered(listing)).correlate(newest).lateral("of_account")
+    return _first(
+        sa.select(*rows.c, *told).select_from(newest.join(rows, sa.true())), _ordered(listing, rows)
+    )
+
+
+def _first(rows: sa.Select[Any], order: Sequence[sa.UnaryExpression[Any]]) -> sa.Select[Any]:
+    """As many of the rows as are bound."""
+    return rows.order_by(*order).limit(sa.bindparam("row_limit", type_=sa.Integer))
+
+
+def _ordered(listing: Listing, page: sa.FromClause | None = None) -> list[sa.UnaryExpression[Any]]:
+    """The order of a list, of its own columns or of the places that `page` has."""
+    return [
+        step.ordered if page is None else replace(step, expression=page.c[f"place_{number}"]).ordered
         for number, step in enumerate(listing.order)
     ]
-    whole: Any = (
-        sa.select(*columns, *(keys.c[name] for name in further))
-        .select_from(listing.source.join(keys, keys.c[listing.key.name] == listing.key))
-        .order_by(*ordered)
-    )
-    return whole
 
 
 def _among(dialect: str, config_id: sa.ColumnElement[int]) -> Condition:
@@ -272,25 +301,6 @@ def _among(dialect: str, config_id: sa.ColumnElement[int]) -> Condition:
     return config_id.in_(sa.select(items.c.value))
 
 
-def _is_newest(listing: Listing, account: sa.ColumnElement[int], is_after: bool) -> Condition:
-    """The row is of the newest day of its account and level: one look-up in an index for each account.
-
-    `is_after`: of the newest up to the day that is bound.
-    """
-    return _date_of(listing) == _newest_day(listing, account, is_after)
-
-
-def _newest_of_all(listing: Listing, dialect: str, is_one: bool) -> sa.ColumnElement[dt.date]:
-    """The newest day of all accounts that are shown, whatever else their rows are chosen by."""
-    if is_one:
-        return _newest_day(listing, sa.bindparam("config_id", type_=sa.BigInteger))
-    accounts = table_of(AdsAccount).alias("shown")
-    days = sa.select(_newest_day(listing, accounts.c.config_id).label("day")).where(
-        _among(dialect, accounts.c.config_id)
-    )
-    return sa.select(sa.func.max(days.subquery("days").c.day)).scalar_subquery()
-
-
 def _newest_day(
     listing: Listing, account: sa.ColumnElement[int], is_bounded: bool = False
 ) -> sa.ScalarSelect[dt.date]:
@@ -298,7 +308,7 @@ def _newest_day(
     date = _date_of(listing)
     if listing.level is None:
         raise ValueError(f"{listing.name} has no levels")
-    other = date.table.alias("newest")
+    other = date.table.alias("other")
     newest = sa.select(sa.func.max(other.c[date.name])).where(
         other.c.config_id == account,
         other.c[listing.level.name] == sa.bindparam("level", type_=sa.String),

@@ -13,7 +13,7 @@ from ml_assets.api.filters import OfDays
 from ml_assets.api.lists import read_list
 from ml_assets.api.models.lists import Recommendation, page_model
 from ml_assets.api.problems import problems
-from ml_assets.storage.lists import RECOMMENDATIONS
+from ml_assets.storage.lists import RECOMMENDATIONS, by_status
 
 router = APIRouter(prefix="/recommendations", tags=["recommendations"])
 
@@ -65,7 +65,7 @@ def read_recommendations(context: Context, caller: Caller, query: Recommendation
     is_of_past = query.status not in {None, "active"}
     asked = {
         "type": query.type,
-        "status": query.status,
+        **by_status(query.status),
         # What was applied or dismissed may be held back on the following days: it is listed all the same.
         "blocked": query.blocked if query.blocked is not None or is_of_past else False,
         "now": dt.datetime.now(dt.UTC),
