@@ -15,7 +15,7 @@ from ml_assets.entities import EntityType
 from ml_assets.frames import ENTITIES
 from ml_assets.storage.bulk import schema_of
 from ml_assets.storage.keys import date_column, table_of
-from ml_assets.storage.pages import Listing, Sort, moment
+from ml_assets.storage.pages import Listing, Sort, asked_level, moment
 from ml_assets.storage.reads import ENTITY_MODELS, Condition, entity_columns
 from ml_assets.storage.tables import (
     MLAnomaly,
@@ -72,7 +72,7 @@ def _of_entities(
             Sort(table.c.id),
         ),
         filters={
-            "level": _equal(table.c.entity_type, "level"),
+            "level": lambda: table.c.entity_type == asked_level(),
             "entity_id": _equal(table.c.entity_id),
             **filters,
         },
@@ -206,7 +206,7 @@ def _was_issued() -> sa.ColumnElement[bool]:
 
 def _is_at_level() -> Condition:
     """Rooted at the level; the account's own incidents are found with the campaigns'."""
-    level = sa.bindparam("level", type_=sa.String)
+    level = asked_level()
     own = (level == EntityType.CAMPAIGN.value) & (_INCIDENTS.c.entity_type == ACCOUNT)
     return sa.or_(_INCIDENTS.c.entity_type == level, own)
 

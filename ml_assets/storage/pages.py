@@ -188,7 +188,7 @@ def _quick_rows(
     connection: sa.Connection, shape: tuple[Any, ...], values: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Rows of a statement that is text already, as the driver gives them; times are UTC, without a zone."""
-    text, fixed = _text(*shape)
+    text, fixed = _text(values.get("level"), *shape)
     result = connection.exec_driver_sql(text, {**fixed, **values})
     rows = [] if result.cursor is None else result.cursor.fetchall()
     result.close()
@@ -197,10 +197,13 @@ def _quick_rows(
 
 
 @lru_cache(maxsize=1024)
-def _text(*shape: Any) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - as `_statement`
+def _text(level: str | None, *shape: Any) -> tuple[str, dict[str, Any]]:  # noqa: ANN401 - as `_statement`
     """A statement as PostgreSQL's driver takes it, and the parameters that are the same at every call."""
-    compiled = _statement(*shape).compile(dialect=postgresql.psycopg.dialect())
-    return str(compiled), {name: value for name, value in compiled.params.items() if value is not None}
+    statement, dialect = _statement(*shape), postgresql.psycopg.dialect()
+    bound = {**statement.compile(dialect=dialect).params, "level": level}
+    options = {"render_postcompile": True}
+    compiled = statement.params(bound).compile(dialect=dialect, compile_kwargs=options)
+    return str(compiled), {name: value for name, value in bound.items() if value is not None}
 
 
 @lru_cache(maxsize=1024)
@@ -274,9 +277,8 @@ def _of_newest_days(
         return _first(rows.where(*conditions), _ordered(listing))
     of_account = sa.select(*kept).select_from(listing.source).where(*is_of_account, *conditions)
     rows = _first(of_account, _ordered(listing)).correlate(newest).lateral("of_account")
-    return _first(
-        sa.select(*rows.c, *told).select_from(newest.join(rows, sa.true())), _ordered(listing, rows)
-    )
+    found: list[Any] = [*rows.c, *told]
+    return _first(sa.select(*found).select_from(newest.join(rows, sa.true())), _ordered(listing, rows))
 
 
 def _first(rows: sa.Select[Any], order: Sequence[sa.UnaryExpression[Any]]) -> sa.Select[Any]:
@@ -311,7 +313,7 @@ def _newest_day(
     other = date.table.alias("other")
     newest = sa.select(sa.func.max(other.c[date.name])).where(
         other.c.config_id == account,
-        other.c[listing.level.name] == sa.bindparam("level", type_=sa.String),
+        other.c[listing.level.name] == asked_level(),
     )
     if is_bounded:
         newest = newest.where(other.c[date.name] < sa.bindparam("next_day", type_=sa.Date))
@@ -379,6 +381,15 @@ def _schema(listing: Listing, tells_newest: bool) -> Schema:
 def _names(listing: Listing, tells_newest: bool) -> tuple[str, ...]:
     # SQLAlchemy's own kind of text, which some tables have as names, is no key of JSON.
     return tuple(str(name) for name in _schema(listing, tells_newest))
+
+
+def asked_level() -> sa.BindParameter[str]:
+    """The level that is bound, one of ours. It stands in the text, not beside it.
+
+    Levels differ fifteenfold in rows. With the level in the text, PostgreSQL's one plan for all calls fits:
+    it plans once instead of every time, which took half as long as the query.
+    """
+    return sa.bindparam("level", type_=sa.String, literal_execute=True)
 
 
 def moment(name: str) -> sa.BindParameter[Any]:
