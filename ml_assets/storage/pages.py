@@ -281,7 +281,7 @@ def _of_newest_days(
     return _first(sa.select(*found).select_from(newest.join(rows, sa.true())), _ordered(listing, rows))
 
 
-def _first(rows: sa.Select[Any], order: Sequence[sa.UnaryExpression[Any]]) -> sa.Select[Any]:
+def _first(rows: Any, order: Sequence[sa.UnaryExpression[Any]]) -> sa.Select[Any]:  # noqa: ANN401 - a select
     """As many of the rows as are bound."""
     return rows.order_by(*order).limit(sa.bindparam("row_limit", type_=sa.Integer))
 
