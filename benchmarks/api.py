@@ -220,7 +220,7 @@ def load(address: str, path: str, secret: str, per_second: int, seconds: int) ->
     return [float(row["response-time"]) for row in rows]
 
 
-def alone(engine: sa.Engine, name: str, times: int = 400) -> list[float]:
+def alone(engine: sa.Engine, name: str, level: str, times: int = 400) -> list[float]:
     """Seconds of the same query by psycopg alone, one after the other, rows as it gives them."""
     asked: list[tuple[str, Any]] = []
 
@@ -229,7 +229,7 @@ def alone(engine: sa.Engine, name: str, times: int = 400) -> list[float]:
 
     sa.event.listen(engine, "before_cursor_execute", note)
     with engine.connect() as connection:
-        asked_for = {"level": "campaign", "now": dt.datetime.now(dt.UTC), "blocked": False}
+        asked_for = {"level": level, "now": dt.datetime.now(dt.UTC), "blocked": False}
         ids = range(1, ACCOUNTS + 1)
         read_page(connection, LISTS[name], ids, asked_for, days=None, limit=ROWS_OF_A_PAGE)
     sa.event.remove(engine, "before_cursor_execute", note)
@@ -269,6 +269,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lists", default=",".join(PAGES), help="separated by commas")
+    parser.add_argument("--entity-type", default="campaign", choices=[level.value for level in ENTITIES])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--per-second", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=30, help="of each list")
@@ -283,10 +284,10 @@ def main() -> int:
             secret, _ = create_token(connection, "load", "read", None, None, "benchmark")
         with served(url, folder) as (address, process):
             for each in asked.lists.split(","):
-                path = f"{each}?limit={ROWS_OF_A_PAGE}"
+                path = f"{each}?entity_type={asked.entity_type}&limit={ROWS_OF_A_PAGE}"
                 load(address, path, secret, asked.per_second, 5)
                 answers = load(address, path, secret, asked.per_second, asked.seconds)
-                own = alone(engine, each)
+                own = alone(engine, each, asked.entity_type)
                 ratio = statistics.median(answers) / statistics.median(own)
                 print(
                     f"GET /{path}: {len(answers) / asked.seconds:.0f} a second, {told(answers)}", flush=True
