@@ -84,8 +84,8 @@ def test_figures_that_were_read_since_are_conformed_first(
             sa.text(
                 "INSERT INTO ads_insights "
                 "(config_id, entity_type, entity_id, date, window_days, known_at, spend) "
-                "SELECT config_id, entity_type, entity_id, date, window_days, :moment, 1 FROM ads_insights "
-                "WHERE date = :day AND entity_type = 'campaign' AND window_days = 1"
+                "SELECT DISTINCT config_id, entity_type, entity_id, date, window_days, :moment, 1 "
+                "FROM ads_insights WHERE date = :day AND entity_type = 'campaign' AND window_days = 1"
             ),
             {
                 "moment": tomorrow if engine.name == "postgresql" else tomorrow.isoformat(" "),
