@@ -21,7 +21,7 @@ from ml_assets.api.rate_limit import RateLimiter
 from ml_assets.storage.tokens import Token, hash_of, list_tokens, touch_tokens
 
 TOKENS_SECONDS = 5.0
-"""How long tokens are kept in memory: one that was revoked works so long at most."""
+"""How long tokens are kept in memory: one that was revoked works so long, twice as long at most."""
 
 TOUCH_SECONDS = 60.0
 """How long after a use it is written; what else is used meanwhile is written with it."""
@@ -68,8 +68,7 @@ class TokenCache:
     def find(self, secret: str) -> Token | None:
         """The token of a secret, compared in constant time; None for one that is unknown.
 
-        Raises what the database raises where the tokens have to be read: nobody is let in by then, and the
-        next call reads them again.
+        Raises what the database raises where the tokens have to be read; the next call reads them again.
         """
         wanted = hash_of(secret)
         found = None

@@ -1,6 +1,7 @@
 """What the calls share: the database, what is kept in memory for some seconds, and how runs are launched."""
 
 import datetime as dt
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -39,7 +40,8 @@ BURST_SECONDS = 2.0
 class Kept(Generic[T]):
     """A value that is read again when it is older than some seconds. Safe to share among threads.
 
-    One thread reads; the others take what was there meanwhile, and wait only for the first of all.
+    One thread reads; the others take what was there meanwhile. They wait for the first value of all, and
+    where what was there is twice as old as it may be: a database that hangs does not keep it alive.
     """
 
     def __init__(self, read: Callable[[], T], seconds: float) -> None:
@@ -51,14 +53,18 @@ class Kept(Generic[T]):
     @property
     def is_old(self) -> bool:
         """Whether the next look reads it."""
-        return self._value is None or time.monotonic() - self._value[0] >= self._seconds
+        return self._age() >= self._seconds
+
+    def _age(self) -> float:
+        return math.inf if self._value is None else time.monotonic() - self._value[0]
 
     def get(self) -> T:
         """The value; what `read` raises is passed on and nothing is kept."""
         found = self._value
         if found is not None and not self.is_old:
             return found[1]
-        if not self._lock.acquire(blocking=found is None) and found is not None:
+        is_too_old = self._age() >= 2 * self._seconds
+        if not self._lock.acquire(blocking=found is None or is_too_old) and found is not None:
             return found[1]
         try:
             if self._value is None or self.is_old:
